@@ -1,0 +1,1 @@
+"""The evaluation engine: suites in, scores out. Nothing here knows about Dagster."""

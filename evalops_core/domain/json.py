@@ -1,0 +1,18 @@
+"""Canonical JSON: one spelling per value, so that equal values have equal content hashes."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, Union
+
+Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+
+
+def canonical(value: Json) -> str:
+    """Keys sorted, no spaces, non-ASCII kept, NaN refused (ValueError)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(value: Json) -> str:
+    """The first 16 hex digits of the SHA-256 of the canonical spelling: short enough to read, 64 bits of it."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]

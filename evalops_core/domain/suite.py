@@ -1,0 +1,97 @@
+"""A feature's evaluation suite as the engine trusts it: every default decided, every reference resolved.
+
+What belongs here: the suite's parts and their content hashes. What does not: reading files and complaining about them
+(`evalops_core.suites`), rendering prompts (`evalops_core.suites.render`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+
+from evalops_core.domain.chat import Message
+from evalops_core.domain.json import Json, content_hash
+from evalops_core.domain.scorer import ScorerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """The model as the suite names it; what it leaves out is decided by the settings."""
+
+    name: str | None = None
+    base_url: str | None = None
+    parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    api_key_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Messages whose contents are Jinja2 templates over a case's fields; empty: a case's own messages are sent."""
+
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden example.
+
+    `fields` are what prompt templates see: the input's own keys, or `input` alone where the input is a string.
+    `messages` is the input where it came as chat messages, and then `fields` is empty. `group` names the source that
+    this case shares with others, so that standard errors can be clustered by it.
+    """
+
+    id: str
+    fields: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    messages: tuple[Message, ...] = ()
+    reference: Json = None
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegressionSpec:
+    """When a drop counts: `drop` on the 1–5 scale against the prior run, and the share of cases that must be scored."""
+
+    drop: Decimal = Decimal("0.5")
+    min_coverage: float = 0.95
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything one eval run of a feature needs to know.
+
+    `interval_hours` is the length of its windows; `daily_budget_usd` the soft cap of its scheduled runs' judge spend
+    in US dollars a day, None for none. `folder` is where it was read from.
+    """
+
+    feature: str
+    cases: tuple[Case, ...]
+    scorers: tuple[ScorerSpec, ...]
+    folder: Path
+    description: str = ""
+    owner: str | None = None
+    model: ModelSpec = ModelSpec()
+    prompt: Prompt = Prompt()
+    repeats: int = 1
+    interval_hours: int = 24
+    daily_budget_usd: Decimal | None = None
+    regression: RegressionSpec = RegressionSpec()
+
+    @cached_property
+    def dataset_hash(self) -> str:
+        """Of the cases, whatever their order in the file."""
+        return content_hash([_plain(case) for case in sorted(self.cases, key=lambda case: case.id)])
+
+    @cached_property
+    def prompt_hash(self) -> str:
+        return content_hash([_plain(message) for message in self.prompt.messages])
+
+    @cached_property
+    def rubric_hash(self) -> str:
+        """Of the scorers with their weights and rubrics."""
+        return content_hash([_plain(spec) for spec in self.scorers])
+
+
+def _plain(value: object) -> Json:
+    return asdict(value)  # pyright: ignore[reportArgumentType]  # every caller passes a dataclass of JSON values

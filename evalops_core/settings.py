@@ -1,0 +1,88 @@
+"""The only reader of the environment: every setting of EvalOps, typed, with its default and its meaning.
+
+What belongs here: what an operator decides for a machine or a deployment. What does not: what a feature's team decides
+for its feature (that stands in its suite). Secrets are `SecretStr` and never part of a log line.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from evalops_core.errors import ConfigError
+
+EMBEDDED = "embedded"
+SHIPPED_SUITES = Path(__file__).parent / "suites" / "shipped"
+
+
+class Settings(BaseSettings):
+    """Read once from `EVALOPS_…` variables (an empty one counts as absent), then frozen."""
+
+    model_config = SettingsConfigDict(env_prefix="EVALOPS_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    home: Path = Field(
+        default=Path("~/.local/share/evalops"),
+        description="Folder for the embedded database, the models' files and logs.",
+    )
+    suites: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(SHIPPED_SUITES,), description="Folders with one sub-folder per feature, separated like PATH."
+    )
+    database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL of your own, `postgresql://…`; the embedded server without it."
+    )
+    dagster_database_url: SecretStr | None = Field(
+        default=None, description="Where Dagster keeps its own tables; without it, schema `dagster` beside the store's."
+    )
+
+    model: str | None = Field(default=None, description="Model for suites that name none; the embedded one without it.")
+    model_base_url: str | None = Field(
+        default=None,
+        description="Its endpoint; without it api.openai.com, or the embedded one if `model` is unset too.",
+    )
+    judge_model: str | None = Field(
+        default=None, description="Model that judges; without it judge scorers use their fallbacks."
+    )
+    judge_base_url: str = Field(default="https://api.openai.com/v1", description="The judge's endpoint.")
+    judge_api_key: SecretStr | None = Field(default=None, description="Its key; OPENAI_API_KEY without it.")
+    embedding_model: str | None = Field(
+        default=None, description="Model for embedding similarity; the embedded one without it."
+    )
+    embedding_base_url: str = Field(
+        default="https://api.openai.com/v1", description="Its endpoint, if it is not embedded."
+    )
+
+    max_concurrency: int = Field(default=8, ge=1, le=1000, description="Model calls in flight in one eval run.")
+    call_timeout_s: float = Field(default=60.0, gt=0, description="How long one attempt at a call may take.")
+    call_deadline_s: float = Field(default=300.0, gt=0, description="How long a call may take with all its retries.")
+    call_max_attempts: int = Field(default=8, ge=1, description="Attempts at one call, the first included.")
+
+    ui_host: str = Field(default="127.0.0.1", description="Address that `evalops dev` serves the UI on.")
+    ui_port: int = Field(default=3000, ge=1, le=65535, description="Port of the UI.")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        parts = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(Path(part).expanduser().absolute() for part in parts if str(part))
+
+    def api_key(self, variable: str | None) -> SecretStr | None:
+        """The key in the environment variable that a suite or an endpoint names; None where it is unset or empty."""
+        value = os.environ.get(variable or "OPENAI_API_KEY", "")
+        return SecretStr(value) if value else None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. ConfigError names the first variable that cannot be used, and why."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        variable = "EVALOPS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise ConfigError(f"{first['msg']}; correct or unset the variable", key=variable) from None
