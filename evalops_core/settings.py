@@ -41,11 +41,19 @@ class Settings(BaseSettings):
         default=None,
         description="Its endpoint; without it api.openai.com, or the embedded one if `model` is unset too.",
     )
+    model_api_key: SecretStr | None = Field(
+        default=None, description="Key for it; OPENAI_API_KEY without it, and only for api.openai.com."
+    )
     judge_model: str | None = Field(
         default=None, description="Model that judges; without it judge scorers use their fallbacks."
     )
     judge_base_url: str = Field(default="https://api.openai.com/v1", description="The judge's endpoint.")
-    judge_api_key: SecretStr | None = Field(default=None, description="Its key; OPENAI_API_KEY without it.")
+    judge_api_key: SecretStr | None = Field(
+        default=None, description="Its key; OPENAI_API_KEY without it, and only for api.openai.com."
+    )
+    judge_parameters: dict[str, Any] = Field(
+        default_factory=dict, description='Parameters of its requests as JSON, e.g. {"temperature": 0}.'
+    )
     embedding_model: str | None = Field(
         default=None, description="Model for embedding similarity; the embedded one without it."
     )
@@ -53,11 +61,18 @@ class Settings(BaseSettings):
         default="https://api.openai.com/v1", description="Its endpoint, if it is not embedded."
     )
 
+    embedding_api_key: SecretStr | None = Field(
+        default=None, description="Its key; OPENAI_API_KEY without it, and only for api.openai.com."
+    )
+
     max_concurrency: int = Field(default=8, ge=1, le=1000, description="Model calls in flight in one eval run.")
     call_timeout_s: float = Field(default=60.0, gt=0, description="How long one attempt at a call may take.")
     call_deadline_s: float = Field(default=300.0, gt=0, description="How long a call may take with all its retries.")
     call_max_attempts: int = Field(default=8, ge=1, description="Attempts at one call, the first included.")
 
+    git_sha: str | None = Field(
+        default=None, description="Version of the code that runs, where there is no git checkout to ask."
+    )
     ui_host: str = Field(default="127.0.0.1", description="Address that `evalops dev` serves the UI on.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="Port of the UI.")
 

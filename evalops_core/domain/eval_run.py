@@ -22,7 +22,8 @@ class EvalRun:
     """A row of `eval_runs`. `score` and `se` are on the 1–5 scale; None until known, or where nothing was scored.
 
     `cost_usd` is None where the price of any paid call is unknown. `dagster_run_id` is the root of the re-executions.
-    `status_reason` says in words why a run is partial, invalid or failed.
+    `status_reason` says in words why a run is partial, invalid or failed. `plan_key` is the digest of the comparability
+    key as it was asked for, before any endpoint resolved a model's name: what a run that goes on has to match.
     """
 
     id: int
@@ -33,6 +34,7 @@ class EvalRun:
     run_type: RunType
     status: RunStatus
     comparability: ComparabilityKey
+    plan_key: str
     created_at: datetime
     model_id: str | None = None
     judge_model_id: str | None = None

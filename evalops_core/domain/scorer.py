@@ -127,12 +127,16 @@ ScorerSpec = Union[PlainSpec, JudgeSpec]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What one scorer says of one axis of one response. `usage` is set on the first axis of a judge's call alone."""
+    """What one scorer says of one axis of one response.
+
+    `usage` and `model` (the judge's, as its endpoint resolved it) are set on the first axis of a judge's call alone.
+    """
 
     axis: str
     outcome: Outcome
     rationale: str | None = None
     usage: Usage = Usage()
+    model: str | None = None
 
 
 def axes_of(spec: ScorerSpec) -> tuple[Axis, ...]:

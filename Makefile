@@ -1,0 +1,54 @@
+# Nothing but Python (3.10–3.13) and make is needed; uv is used where it is there, because it is quicker.
+# Everything is installed from the lock files, by hash, into .venv.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+EVALOPS := $(PY) -m evalops_dagster.cli
+DEMO_EXIT ?=
+
+.PHONY: help demo dev test check format lock bench clean
+
+help:  ## show what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime  ## evaluate the shipped suites on the embedded model and show them (DEMO_EXIT=1: then end)
+	@$(EVALOPS) demo $(if $(DEMO_EXIT),--exit)
+
+dev: $(VENV)/.runtime  ## start EvalOps and its UI
+	@$(EVALOPS) dev
+
+test: $(VENV)/.dev  ## run the tests
+	@$(EVALOPS) model fetch
+	$(PY) -m pytest
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pyright
+	$(PY) -c 'import sys; from importlinter.cli import lint_imports_command as lint; sys.exit(lint())'
+
+format: $(VENV)/.dev  ## format and mend what can be mended
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(VENV)/.dev  ## measure the engine
+	$(PY) -m benchmarks
+
+lock:  ## resolve the dependencies anew (needs uv)
+	uv pip compile pyproject.toml --universal --python-version 3.10 --extra local --extra build --generate-hashes --no-annotate \
+	  --no-header --upgrade -q -o locks/runtime.txt
+	uv pip compile pyproject.toml --universal --python-version 3.10 --extra dev --generate-hashes --no-annotate \
+	  --no-header --upgrade -q -c locks/runtime.txt -o locks/dev.txt
+
+clean:  ## remove what was installed and built here; the data in EVALOPS_HOME stays
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis storage logs history schedules .telemetry
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.runtime: locks/runtime.txt pyproject.toml
+	@sh scripts/install.sh locks/runtime.txt
+	@touch $@
+
+$(VENV)/.dev: locks/dev.txt pyproject.toml
+	@sh scripts/install.sh locks/dev.txt
+	@touch $@ $(VENV)/.runtime
