@@ -1,0 +1,122 @@
+"""When a call is tried again, after which pause, and when it is given up.
+
+What belongs here: the policy, the pauses, the attempt cap and the deadline. What does not: which answers are worth
+another try (http). The loop is tenacity's; its 10–20 µs a call are little beside the 170–300 µs of the whole call.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from evalops_core.errors import CallError, TransientError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """How long one attempt (`timeout_s`) and all of them with their pauses (`deadline_s`) may take, in seconds.
+
+    The pause before attempt n + 1 is drawn from [0, min(`max_backoff_s`, `base_backoff_s` · 2ⁿ⁻¹)] ("full jitter":
+    Brooker 2015, "Exponential Backoff and Jitter"), on top of what the endpoint asked for by `Retry-After`.
+    """
+
+    timeout_s: float = 60.0
+    deadline_s: float = 300.0
+    max_attempts: int = 8
+    base_backoff_s: float = 0.5
+    max_backoff_s: float = 30.0
+
+
+class TryLaterError(TransientError):
+    """One attempt failed in a way that another may not; `retry_after_s` is the pause the endpoint asked for."""
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.retry_after_s = retry_after_s
+
+
+async def with_retries(
+    send: Callable[[float], Awaitable[T]], policy: CallPolicy, *, deadline: float | None = None
+) -> tuple[T, int]:
+    """What `send(timeout_s)` returns, and the number of attempts it took.
+
+    `deadline` is an instant of the running loop's clock; without it, `policy.deadline_s` from now. Only a
+    `TryLaterError` is tried again; where the next attempt could only start after the deadline, the call is given up at
+    once. Raises TransientError once given up, and lets every other exception through (CallErrors with their attempts).
+    """
+    now = asyncio.get_running_loop().time
+    start = now()
+    end = start + policy.deadline_s if deadline is None else deadline
+    backoff = wait_random_exponential(multiplier=policy.base_backoff_s, max=policy.max_backoff_s)
+
+    def pause(state: RetryCallState) -> float:
+        return _asked_pause(state) + backoff(state)
+
+    def give_up(state: RetryCallState) -> bool:
+        return state.attempt_number >= policy.max_attempts or now() + state.upcoming_sleep >= end
+
+    attempts = 0
+    try:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(TryLaterError), wait=pause, stop=give_up, reraise=True
+        ):
+            with attempt:
+                attempts += 1
+                return await send(max(0.001, min(policy.timeout_s, end - now()))), attempts
+    except TryLaterError as last:
+        reason = _why_given_up(last, attempts, policy, end - now(), now() - start)
+        raise TransientError(f"{last}; {reason}", attempts=attempts, status=last.status) from None
+    except CallError as error:
+        error.attempts = attempts
+        raise
+    raise AssertionError("tenacity ends with a result or an exception")
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """The pause in seconds that an answer asks for: `retry-after-ms`, else `Retry-After` in seconds or as an HTTP date.
+
+    `headers` finds names whatever their case; `now` is aware. None where nothing usable is said.
+    """
+    milliseconds, plain = _number(headers.get("retry-after-ms")), headers.get("retry-after")
+    if milliseconds is not None:
+        return milliseconds / 1000
+    seconds = _number(plain)
+    if seconds is not None or plain is None:
+        return seconds
+    try:
+        when = parsedate_to_datetime(plain)
+    except ValueError:
+        return None
+    aware = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return max(0.0, value) if math.isfinite(value) else None
+
+
+def _asked_pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return (error.retry_after_s or 0.0) if isinstance(error, TryLaterError) else 0.0
+
+
+def _why_given_up(last: TryLaterError, attempts: int, policy: CallPolicy, left_s: float, spent_s: float) -> str:
+    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    if attempts >= policy.max_attempts:
+        return f"given up after {tries} in {spent_s:.1f} s"
+    if last.retry_after_s is not None and last.retry_after_s >= left_s:
+        return (
+            f"given up after {tries}: it asks to wait {last.retry_after_s:.4g} s and {max(left_s, 0.0):.4g} s are left"
+        )
+    return f"given up after {tries}: the deadline leaves no time for another"

@@ -1,0 +1,1 @@
+"""Tests mirror the source: tests/store/test_runs.py proves evalops_core/store/runs.py."""
