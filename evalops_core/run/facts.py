@@ -1,0 +1,96 @@
+"""What people ask of a finished run: which cases were worst and why, and how long the model took.
+
+What belongs here: reading rows into such facts. What does not: showing them (Dagster metadata, terminal, report).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evalops_core.domain.eval_run import Response, ScoreRow
+from evalops_core.domain.json import canonical
+from evalops_core.domain.score import Outcome, Score, Unscored
+from evalops_core.domain.suite import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds of the successful attempts."""
+
+    p50_s: float
+    p95_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFacts:
+    """One case as a person reads it; `score` is None where it has none, and `why` then says so."""
+
+    case_id: str
+    score: float | None
+    input: str
+    reference: str
+    answer: str
+    why: str
+
+
+def latency_of(responses: Sequence[Response]) -> Latency | None:
+    """Median and 95th percentile; None where nothing was answered."""
+    seconds = [r.latency_s for r in responses if r.latency_s is not None]
+    if not seconds:
+        return None
+    p50, p95 = np.percentile(seconds, [50, 95])
+    return Latency(round(float(p50), 3), round(float(p95), 3))
+
+
+def worst(
+    cases: Sequence[Case],
+    outcomes: Mapping[str, Outcome],
+    responses: Sequence[Response],
+    scores: Sequence[ScoreRow],
+    most: int = 10,
+) -> list[CaseFacts]:
+    """The `most` cases that deserve a look: unscored first, then from the lowest score up, ties by id."""
+
+    def rank(case: Case) -> tuple[float, str]:
+        outcome = outcomes.get(case.id)
+        return (outcome.value if isinstance(outcome, Score) else 0.0), case.id
+
+    answers = {r.case_id: r for r in reversed(responses)}  # the first repeat stands for all
+    reasons: dict[str, list[str]] = {}
+    for row in scores:
+        said = row.outcome.reason if isinstance(row.outcome, Unscored) else row.rationale
+        if said:
+            reasons.setdefault(row.case_id, []).append(f"{row.axis}: {said}")
+    return [
+        _facts(case, outcomes.get(case.id), answers.get(case.id), reasons.get(case.id, []))
+        for case in sorted(cases, key=rank)[:most]
+    ]
+
+
+def _facts(case: Case, outcome: Outcome | None, answer: Response | None, reasons: Sequence[str]) -> CaseFacts:
+    unscored = outcome.reason if isinstance(outcome, Unscored) else None
+    return CaseFacts(
+        case_id=case.id,
+        score=outcome.value if isinstance(outcome, Score) else None,
+        input=_input(case),
+        reference=_words(case.reference),
+        answer=(answer.text or "") if answer else "",
+        why=unscored or "; ".join(dict.fromkeys(reasons)),
+    )
+
+
+def _input(case: Case) -> str:
+    if case.messages:
+        return " / ".join(f"{message.role}: {message.content}" for message in case.messages)
+    return " / ".join(f"{name}: {_words(value)}" for name, value in case.fields.items())
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):  # pyright: ignore[reportUnknownVariableType]  # JSON
+        return " | ".join(value)  # pyright: ignore[reportUnknownArgumentType]  # checked above
+    return canonical(value)  # pyright: ignore[reportArgumentType]  # a case holds JSON only

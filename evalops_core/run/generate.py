@@ -1,0 +1,79 @@
+"""The first stage: an answer to every case, of the model that production uses.
+
+What belongs here: which answers are missing, and one call's outcome as a row. What does not: retrying (the provider's),
+scoring (judge).
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
+from evalops_core.domain.eval_run import EvalRun, Response
+from evalops_core.domain.suite import Case
+from evalops_core.errors import CallError
+from evalops_core.run.plan import Plan
+from evalops_core.run.progress import Report
+from evalops_core.run.stage import run_stage
+from evalops_core.store.results import CaseResults
+
+Price = Callable[[str, Usage], "Decimal | None"]  # (resolved model id, tokens) → US dollars; None where unknown
+
+
+async def generate(
+    run: EvalRun,
+    plan: Plan,
+    *,
+    model: ChatModel,
+    render: Callable[[Case], Sequence[Message]],
+    price: Price,
+    results: CaseResults,
+    concurrency: int,
+    report: Report,
+) -> None:
+    """Store a response for every case and repeat that has none yet; what failed before is tried once more."""
+    have = {(r.case_id, r.repeat) for r in results.responses(run.id) if r.error_class is None}
+    missing = [(case, repeat) for case, repeat in plan.jobs if (case.id, repeat) not in have]
+
+    async def answer(job: tuple[Case, int]) -> Sequence[Response]:
+        case, repeat = job
+        try:
+            reply = await model.complete(ChatRequest(render(case)))
+        except CallError as error:
+            return [_failure(case, repeat, error)]
+        return [_response(case, repeat, reply, price(reply.model, reply.usage))]
+
+    await run_stage(
+        "responses",
+        missing,
+        answer,
+        lambda rows: results.save_responses(run.id, rows),
+        concurrency=concurrency,
+        failed=lambda rows: any(row.error_class for row in rows),
+        resumed=len(plan.jobs) - len(missing),
+        report=report,
+    )
+
+
+def _response(case: Case, repeat: int, reply: ChatReply, cost_usd: "Decimal | None") -> Response:
+    return Response(
+        case_id=case.id,
+        repeat=repeat,
+        text=reply.text,
+        model=reply.model,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.usage.prompt_tokens,
+        completion_tokens=reply.usage.completion_tokens,
+        cost_usd=cost_usd,
+        latency_s=reply.latency_s,
+        attempts=reply.attempts,
+    )
+
+
+def _failure(case: Case, repeat: int, error: CallError) -> Response:
+    return Response(
+        case_id=case.id,
+        repeat=repeat,
+        attempts=error.attempts,
+        error_class=type(error).__name__,
+        error_text=str(error),
+    )

@@ -1,0 +1,65 @@
+"""What one eval run is going to do, decided before anything is called or stored.
+
+What belongs here: the choice of cases and the key that says which stored results may be continued. What does not:
+which endpoint a suite's model is at (wiring decides), what is already done (the stages find out).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evalops_core.domain.chat import ModelRef
+from evalops_core.domain.comparability import ComparabilityKey
+from evalops_core.domain.eval_run import RunType
+from evalops_core.domain.scorer import ScorerSpec, axis_weights
+from evalops_core.domain.suite import Case, Suite
+from evalops_core.domain.window import Window
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One evaluation of `suite` for `window`.
+
+    `model` and `judge` are decided endpoints, `judge` None where rules score; `specs` are the scorers in force and
+    `scorers_version` the content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
+    the root of the Dagster run's re-executions.
+    """
+
+    suite: Suite
+    window: Window
+    run_type: RunType
+    model: ModelRef
+    judge: ModelRef | None
+    specs: tuple[ScorerSpec, ...]
+    scorers_version: str
+    limit: int | None = None
+    git_sha: str | None = None
+    dagster_run_id: str | None = None
+
+    @property
+    def cases(self) -> Sequence[Case]:
+        return self.suite.cases if self.limit is None else self.suite.cases[: self.limit]
+
+    @property
+    def jobs(self) -> list[tuple[Case, int]]:
+        """Every (case, repeat) to be answered, repeats counted from 0."""
+        return [(case, repeat) for case in self.cases for repeat in range(self.suite.repeats)]
+
+    @property
+    def weights(self) -> dict[tuple[str, str], float]:
+        return axis_weights(self.specs)
+
+    @property
+    def key(self) -> ComparabilityKey:
+        """As asked for: `model` and `judge` by the names in the configuration, not yet as resolved."""
+        whole = self.limit is None or self.limit >= len(self.suite.cases)
+        return ComparabilityKey(
+            dataset=self.suite.dataset_hash,
+            prompt=self.suite.prompt_hash,
+            scorers=self.scorers_version,
+            model=self.model.name,
+            parameters=self.model.parameters,
+            judge=self.judge.name if self.judge else None,
+            judge_parameters=self.judge.parameters if self.judge else {},
+            repeats=self.suite.repeats,
+            cases=None if whole else self.limit,
+        )

@@ -1,0 +1,108 @@
+"""Many small jobs at once, each result durable as soon as it is there.
+
+What belongs here: bounded concurrency, back-pressure and group commit. What does not: what a job does (generate,
+judge), what a row is (store).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from evalops_core.run.progress import Progress, Report
+
+Job = TypeVar("Job")
+Row = TypeVar("Row")
+
+_MOST_WAITING = 2_000  # rows that may wait for a commit before the workers pause
+
+
+async def run_stage(
+    name: str,
+    jobs: Sequence[Job],
+    work: Callable[[Job], Awaitable[Sequence[Row]]],
+    save: Callable[[Sequence[Row]], None],
+    *,
+    concurrency: int,
+    failed: Callable[[Sequence[Row]], bool],
+    resumed: int = 0,
+    report: Report,
+) -> None:
+    """Do every job, at most `concurrency` at a time, and save the rows each gives.
+
+    `save` is called in a thread with what has piled up since its last call (group commit). `resumed` jobs were found
+    done beforehand and only count for `report`; `failed` says of a job's rows whether they are results.
+    Where the stage is cancelled, or a job or `save` raises, no new job is started, those in flight are cancelled, the
+    rows that are there are saved, and the exception goes on.
+    """
+    started, done, failures = time.monotonic(), resumed, 0
+    total = resumed + len(jobs)
+    writer = _Writer(save)
+    waiting = iter(jobs)
+
+    def tell() -> None:
+        report(Progress(name, done, total, resumed, failures, time.monotonic() - started))
+
+    async def worker(todo: Iterator[Job]) -> None:
+        nonlocal done, failures
+        for job in todo:
+            rows = await work(job)
+            await writer.put(rows)
+            done += 1
+            failures += failed(rows)
+            tell()
+
+    tell()
+    tasks = [asyncio.ensure_future(worker(waiting)) for _ in range(min(concurrency, len(jobs)))]
+    try:
+        await _all_or_first_error([*tasks, writer.task])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await writer.close()
+
+
+async def _all_or_first_error(tasks: Iterable["asyncio.Future[None]"]) -> None:
+    """Return when every worker has ended; raise as soon as any of them, or the writer (the last), has failed."""
+    *workers, writer = tasks
+    pending = set(workers)
+    while pending:
+        ended, _ = await asyncio.wait({*pending, writer}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+        pending -= ended
+
+
+class _Writer(Generic[Row]):
+    """Saves rows in the order they came, one call at a time, whatever has piled up in one go."""
+
+    def __init__(self, save: Callable[[Sequence[Row]], None]) -> None:
+        self._save = save
+        self._rows: list[Row] = []
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._closing = False
+        self.task: asyncio.Future[None] = asyncio.ensure_future(self._run())
+
+    async def put(self, rows: Sequence[Row]) -> None:
+        self._rows.extend(rows)
+        self._wake.set()
+        while len(self._rows) >= _MOST_WAITING:
+            self._room.clear()
+            await self._room.wait()
+
+    async def close(self) -> None:
+        """Wait until everything is saved; raises what `save` raised."""
+        self._closing = True
+        self._wake.set()
+        await self.task
+
+    async def _run(self) -> None:
+        while not (self._closing and not self._rows):
+            await self._wake.wait()
+            self._wake.clear()
+            rows, self._rows = self._rows, []
+            self._room.set()
+            if rows:
+                await asyncio.to_thread(self._save, rows)

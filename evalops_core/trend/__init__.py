@@ -1,0 +1,1 @@
+"""The scores of a feature over time, as people look at them."""

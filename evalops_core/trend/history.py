@@ -1,0 +1,24 @@
+"""Reading the trend for those who show it.
+
+What belongs here: the one door to `store.history` for Dagster and the command line. What does not: SQL.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from evalops_core.store.history import TrendRow, trend
+
+__all__ = ["TrendRow", "read_trend"]
+
+
+def read_trend(
+    engine: Engine,
+    *,
+    feature: str | None = None,
+    model: str | None = None,
+    limit: int = 100,
+    since: datetime | None = None,
+) -> list[TrendRow]:
+    """Scheduled, completed runs, newest window first."""
+    return trend(engine, feature=feature, model=model, limit=limit, since=since)

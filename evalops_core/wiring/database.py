@@ -1,0 +1,76 @@
+"""Where the tables are: the eval store's and Dagster's."""
+
+from datetime import datetime
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from evalops_core.postgres.server import EmbeddedServer
+from evalops_core.settings import Settings
+from evalops_core.store.deployment import installed_at
+from evalops_core.store.engine import make_engine, normalise_url
+from evalops_core.store.schema import current, ensure_current, head, upgrade
+
+
+def embedded_server(settings: Settings) -> EmbeddedServer:
+    return EmbeddedServer(settings.home / "postgres")
+
+
+def store_url(settings: Settings) -> SecretStr:
+    """The database of the settings, or the embedded server's, started if it is not running."""
+    return settings.database_url or embedded_server(settings).start().url
+
+
+def open_store(settings: Settings) -> Engine:
+    """The eval store, its schema current: the embedded one is upgraded as needed, one's own must have been."""
+    engine = make_engine(store_url(settings))
+    try:
+        if settings.database_url is None:
+            upgrade(engine)
+        ensure_current(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def upgrade_store(settings: Settings) -> list[str]:
+    """Bring the schema up to date and return the revisions applied."""
+    engine = make_engine(store_url(settings))
+    try:
+        return upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def store_revision(settings: Settings) -> tuple[str | None, str]:
+    """The schema's revision, None in an empty database, and the one that this version needs."""
+    engine = make_engine(store_url(settings))
+    try:
+        return current(engine), head()
+    finally:
+        engine.dispose()
+
+
+def installed_since(settings: Settings) -> datetime:
+    """When the store was created: windows before it have nothing to show."""
+    engine = open_store(settings)
+    try:
+        return installed_at(engine)
+    finally:
+        engine.dispose()
+
+
+def dagster_url(settings: Settings) -> SecretStr:
+    """Where Dagster keeps its tables: its own database if there is one, else schema `dagster` beside the store's."""
+    if settings.dagster_database_url is not None:
+        return SecretStr(normalise_url(settings.dagster_database_url))
+    url = normalise_url(store_url(settings))
+    engine = make_engine(SecretStr(url))
+    try:
+        with engine.begin() as connection:
+            if connection.scalar(text("SELECT to_regnamespace('dagster') IS NULL")):
+                connection.execute(text("CREATE SCHEMA IF NOT EXISTS dagster"))
+    finally:
+        engine.dispose()
+    return SecretStr(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster")

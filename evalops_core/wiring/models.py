@@ -1,0 +1,169 @@
+"""Which model, judge and embeddings a plan talks to, where they are, and with whose key."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import SecretStr
+
+from evalops_core.domain.chat import EmbeddingModel, ModelRef, Usage
+from evalops_core.domain.scorer import ScorerSpec, SimilaritySpec, in_force
+from evalops_core.domain.suite import ModelSpec, Suite
+from evalops_core.errors import ConfigError
+from evalops_core.providers.chat import ChatClient
+from evalops_core.providers.embeddings import EmbeddingClient
+from evalops_core.providers.http import open_session
+from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDING_MODEL_ID
+from evalops_core.providers.local_model.process import ModelServer
+from evalops_core.providers.pricing import price
+from evalops_core.providers.retry import CallPolicy
+from evalops_core.providers.scripted import ScriptedChat
+from evalops_core.run.evaluate import Models
+from evalops_core.run.generate import Price
+from evalops_core.run.plan import Plan
+from evalops_core.scorers.registry import build_scorers, scorers_fingerprint
+from evalops_core.settings import EMBEDDED, Settings
+
+OPENAI = "https://api.openai.com/v1"
+
+
+def model_server(settings: Settings) -> ModelServer:
+    return ModelServer(settings.home)
+
+
+def model_ref(spec: ModelSpec, settings: Settings) -> ModelRef:
+    """What a suite is evaluated with: its own words first, then the settings', then the embedded model."""
+    base_url = spec.base_url or (settings.model_base_url if spec.name is None else None)
+    name = spec.name or settings.model
+    if base_url is None:
+        base_url = EMBEDDED if name is None else OPENAI
+    if base_url == EMBEDDED:
+        return ModelRef(CHAT_MODEL_ID, EMBEDDED, spec.parameters)
+    if name is None:
+        raise ConfigError(
+            f"names no model for {base_url}; set it, or `model: {{name: …}}` in the suite", key="EVALOPS_MODEL"
+        )
+    return ModelRef(name, base_url.rstrip("/"), spec.parameters, spec.api_key_env)
+
+
+def judge_ref(settings: Settings) -> ModelRef | None:
+    """The judge of the settings, None where none is configured."""
+    if settings.judge_model is None:
+        return None
+    return ModelRef(settings.judge_model, settings.judge_base_url.rstrip("/"), settings.judge_parameters)
+
+
+def needs_embedded_model(suites: Mapping[str, Suite], settings: Settings) -> bool:
+    """Whether any of the suites is evaluated or scored with the embedded models."""
+    judged = settings.judge_model is not None
+    return any(
+        model_ref(suite.model, settings).base_url == EMBEDDED
+        or _embeds(in_force(suite.scorers, judge_configured=judged), settings)
+        for suite in suites.values()
+    )
+
+
+def scorers_version(specs: Sequence[ScorerSpec], folder: Path, settings: Settings) -> str:
+    """The fingerprint of the scorers as they will run, without connecting to anything.
+
+    ConfigError where one of them cannot be built.
+    """
+    judge = judge_ref(settings)
+    scorers = build_scorers(
+        specs,
+        judge=ScriptedChat([], judge) if judge else None,
+        embeddings=_NamedOnly(settings.embedding_model or EMBEDDING_MODEL_ID),
+        folder=folder,
+    )
+    return scorers_fingerprint(scorers)
+
+
+@asynccontextmanager
+async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None]:
+    """The models of a plan over one HTTP session; the embedded ones' server is started if it is not running."""
+    policy = CallPolicy(
+        timeout_s=settings.call_timeout_s, deadline_s=settings.call_deadline_s, max_attempts=settings.call_max_attempts
+    )
+    embedded = plan.model.base_url == EMBEDDED
+    local = model_server(settings).start().url if embedded or _embeds(plan.specs, settings) else None
+    key = None if embedded else _model_key(plan, settings)
+    async with open_session(settings.max_concurrency) as session:
+        judge = None
+        if plan.judge is not None:
+            secret = _key(settings, settings.judge_api_key, plan.judge.base_url, "EVALOPS_JUDGE_API_KEY")
+            judge = ChatClient(session, plan.judge, secret, policy)
+        yield Models(
+            model=ChatClient(session, plan.model, key, policy, base_url=local if embedded else None),
+            scorers=build_scorers(
+                plan.specs,
+                judge=judge,
+                embeddings=_embeddings(session, settings, policy, local),
+                folder=plan.suite.folder,
+            ),
+            model_price=_price_at(plan.model.base_url),
+            judge_price=_price_at(plan.judge.base_url if plan.judge else EMBEDDED),
+        )
+
+
+def _embeddings(
+    session: aiohttp.ClientSession, settings: Settings, policy: CallPolicy, local: str | None
+) -> EmbeddingModel | None:
+    if settings.embedding_model is not None:
+        base_url = settings.embedding_base_url.rstrip("/")
+        secret = _key(settings, settings.embedding_api_key, base_url, "EVALOPS_EMBEDDING_API_KEY")
+        return EmbeddingClient(session, settings.embedding_model, base_url, secret, policy)
+    return EmbeddingClient(session, EMBEDDING_MODEL_ID, local, None, policy) if local else None
+
+
+def _embeds(specs: Sequence[ScorerSpec], settings: Settings) -> bool:
+    """Whether the embedded embedding model is needed."""
+    wanted = any(isinstance(spec, SimilaritySpec) and spec.metric == "embedding" for spec in specs)
+    return wanted and settings.embedding_model is None
+
+
+def _model_key(plan: Plan, settings: Settings) -> SecretStr | None:
+    ref = plan.model
+    if ref.api_key_env is not None:
+        secret = settings.api_key(ref.api_key_env)
+        if secret is None:
+            raise ConfigError(
+                f"is not set, and the suite {plan.suite.feature} takes its key for {ref.base_url} from it",
+                key=ref.api_key_env,
+            )
+        return secret
+    of_suite = plan.suite.model.base_url is not None or plan.suite.model.name is not None
+    return _key(settings, None if of_suite else settings.model_api_key, ref.base_url, "EVALOPS_MODEL_API_KEY")
+
+
+def _key(settings: Settings, configured: SecretStr | None, base_url: str, variable: str) -> SecretStr | None:
+    """A key for an endpoint. OpenAI's goes to OpenAI alone: another host's owner must never get to see it."""
+    if configured is not None:
+        return configured
+    if urlsplit(base_url).hostname != urlsplit(OPENAI).hostname:
+        return None
+    secret = settings.api_key("OPENAI_API_KEY")
+    if secret is None:
+        raise ConfigError(f"there is no key for {base_url}; set OPENAI_API_KEY or this variable", key=variable)
+    return secret
+
+
+def _price_at(base_url: str) -> Price:
+    def of(model_id: str, usage: Usage) -> Decimal | None:
+        return price(model_id, base_url, usage)
+
+    return of
+
+
+class _NamedOnly:
+    """An embedding model that is asked for nothing but its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise NotImplementedError(f"{self.name} is not connected; {len(texts)} texts were to be embedded")

@@ -1,0 +1,93 @@
+"""One process's collaborators, and the plan of an eval run with everything decided."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from evalops_core.domain.eval_run import RunType
+from evalops_core.domain.scorer import JudgeSpec, in_force
+from evalops_core.domain.suite import Suite
+from evalops_core.domain.window import window_of, window_of_key
+from evalops_core.run.evaluate import Tools
+from evalops_core.run.plan import Plan
+from evalops_core.run.progress import Report
+from evalops_core.settings import Settings
+from evalops_core.store.results import CaseResults
+from evalops_core.store.runs import EvalRuns
+from evalops_core.wiring.database import open_store
+from evalops_core.wiring.models import connect, judge_ref, model_ref, scorers_version
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The collaborators of one process. `report` is where progress goes, None for the caller's own choice."""
+
+    settings: Settings
+    engine: Engine
+    tools: Tools
+    report: Report | None = None
+
+    def plan(
+        self,
+        suite: Suite,
+        *,
+        run_type: RunType,
+        partition_key: str | None = None,
+        limit: int | None = None,
+        dagster_run_id: str | None = None,
+    ) -> Plan:
+        """The plan of one eval run of `suite`, for the current window where `partition_key` is None."""
+        judge = judge_ref(self.settings)
+        specs = in_force(suite.scorers, judge_configured=judge is not None)
+        hours = suite.interval_hours
+        now = self.tools.now()
+        return Plan(
+            suite=suite,
+            window=window_of(now, hours) if partition_key is None else window_of_key(partition_key, hours),
+            run_type=run_type,
+            model=model_ref(suite.model, self.settings),
+            judge=judge if any(isinstance(spec, JudgeSpec) for spec in specs) else None,
+            specs=specs,
+            scorers_version=scorers_version(specs, suite.folder, self.settings),
+            limit=limit,
+            git_sha=self.settings.git_sha or git_sha(suite.folder),
+            dagster_run_id=dagster_run_id,
+        )
+
+
+@contextmanager
+def open_workshop(settings: Settings, report: Report | None = None) -> Iterator[Workshop]:
+    """A workshop over a database with the current schema. DatabaseError says what to do about any other."""
+    engine = open_store(settings)
+    try:
+        yield workshop_over(engine, settings, report)
+    finally:
+        engine.dispose()
+
+
+def workshop_over(engine: Engine, settings: Settings, report: Report | None = None) -> Workshop:
+    """A workshop over a database that is there already."""
+    tools = Tools(
+        runs=EvalRuns(engine),
+        results=CaseResults(engine),
+        connect=partial(connect, settings),
+        concurrency=settings.max_concurrency,
+        now=lambda: datetime.now(timezone.utc),
+    )
+    return Workshop(settings, engine, tools, report)
+
+
+def git_sha(folder: Path) -> str | None:
+    """The commit that `folder` is at, with `-dirty` where it has changes; None outside a git checkout."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--dirty", "--exclude", "*"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.stdout.strip() or None

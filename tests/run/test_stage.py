@@ -1,0 +1,155 @@
+"""Many jobs at once: bounded, durable one by one, and clean when something breaks."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from evalops_core.run.progress import Progress, silent
+from evalops_core.run.stage import run_stage
+
+
+class Shelf:
+    """Where rows are saved; fails from the `broken_after`-th call on."""
+
+    def __init__(self, broken_after: int | None = None) -> None:
+        self.rows: list[int] = []
+        self.calls = 0
+        self._broken_after = broken_after
+
+    def save(self, rows: Sequence[int]) -> None:
+        self.calls += 1
+        if self._broken_after is not None and self.calls > self._broken_after:
+            raise OSError("the disk is full")
+        self.rows.extend(rows)
+
+
+def never_failed(_: Sequence[int]) -> bool:
+    return False
+
+
+def test_every_job_is_done_once_and_never_more_at_a_time_than_allowed() -> None:
+    shelf, running, most = Shelf(), 0, 0
+
+    async def work(job: int) -> list[int]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return [job]
+
+    asyncio.run(
+        run_stage("s", range(500), work, shelf.save, concurrency=7, failed=never_failed, report=silent)
+    )
+    assert sorted(shelf.rows) == list(range(500))
+    assert most == 7
+    assert shelf.calls < 500, "rows that pile up share a commit"
+
+
+def test_a_result_is_saved_before_the_stage_ends() -> None:
+    shelf, saved_early = Shelf(), asyncio.Event()
+
+    async def work(job: int) -> list[int]:
+        if job == 0:
+            return [0]
+        while 0 not in shelf.rows:  # the first result must become durable while this job is still in flight
+            await asyncio.sleep(0)
+        saved_early.set()
+        return [job]
+
+    async def stage() -> None:
+        await asyncio.wait_for(
+            run_stage("s", [0, 1], work, shelf.save, concurrency=2, failed=never_failed, report=silent), 30
+        )
+
+    asyncio.run(stage())
+    assert saved_early.is_set()
+
+
+def test_cancelling_saves_what_is_there_and_starts_nothing_more() -> None:
+    shelf, started = Shelf(), list[int]()
+
+    async def scenario() -> None:
+        stuck = asyncio.Event()
+
+        async def work(job: int) -> list[int]:
+            started.append(job)
+            if job >= 5:
+                stuck.set()
+                await asyncio.Event().wait()
+            return [job]
+
+        stage = asyncio.ensure_future(
+            run_stage("s", range(100), work, shelf.save, concurrency=2, failed=never_failed, report=silent)
+        )
+        await stuck.wait()
+        stage.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stage
+
+    asyncio.run(scenario())
+    assert sorted(shelf.rows) == [0, 1, 2, 3, 4]
+    assert len(started) <= 7
+
+
+def test_an_error_in_a_job_ends_the_stage_and_keeps_the_others_results() -> None:
+    shelf = Shelf()
+
+    async def work(job: int) -> list[int]:
+        if job == 3:
+            raise ValueError("a mistake of ours")
+        return [job]
+
+    with pytest.raises(ValueError, match="a mistake of ours"):
+        asyncio.run(run_stage("s", range(10), work, shelf.save, concurrency=1, failed=never_failed, report=silent))
+    assert shelf.rows == [0, 1, 2]
+
+
+def test_a_store_that_fails_ends_the_stage_instead_of_losing_rows_silently() -> None:
+    shelf, started = Shelf(broken_after=1), list[int]()
+
+    async def work(job: int) -> list[int]:
+        started.append(job)
+        while job > 0 and shelf.calls == 0:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return [job]
+
+    with pytest.raises(OSError, match="disk is full"):
+        asyncio.run(run_stage("s", range(100_000), work, shelf.save, concurrency=4, failed=never_failed, report=silent))
+    assert len(started) < 100_000
+
+
+def test_progress_counts_what_was_there_before_and_what_failed() -> None:
+    told: list[Progress] = []
+
+    async def work(job: int) -> list[int]:
+        return [job]
+
+    asyncio.run(
+        run_stage(
+            "responses",
+            [1, 2, 3],
+            work,
+            Shelf().save,
+            concurrency=1,
+            failed=lambda rows: rows == [2],
+            resumed=7,
+            report=told.append,
+        )
+    )
+    first, last = told[0], told[-1]
+    assert (first.done, first.total, first.resumed) == (7, 10, 7)
+    assert (last.done, last.failed) == (10, 1)
+    assert str(last).startswith("responses: 10 of 10, 7 of them from before, 1 failed")
+
+
+def test_a_stage_without_jobs_ends_at_once() -> None:
+    shelf = Shelf()
+
+    async def work(job: int) -> list[int]:
+        raise AssertionError(job)
+
+    asyncio.run(run_stage("s", [], work, shelf.save, concurrency=4, failed=never_failed, report=silent))
+    assert shelf.calls == 0
