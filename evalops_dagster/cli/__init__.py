@@ -1,0 +1,53 @@
+"""The `evalops` command: one module a command group, put together here.
+
+What belongs here: the list of groups and what happens to an error. What does not: any command's work. Modules of the
+groups import what is heavy only inside their commands, so that help comes at once.
+"""
+
+import sys
+
+import typer
+
+from evalops_core.errors import ConfigError, EvalOpsError, NotComparableError
+from evalops_dagster.cli import db, demo, dev, model, run, suites, trend
+
+_HELP = """Continuous evaluation of LLM features.
+
+Suites of golden cases are run on a cadence, scored 1–5, and watched for regressions; the Dagster UI shows it all.
+
+\b
+  evalops dev                     start everything and open the UI
+  evalops suites new my_feature   write a suite of your own
+  evalops suites check            say what is wrong with it
+  evalops run --feature explain   evaluate now, from the terminal
+  evalops trend                   the scores over time
+
+Exit codes: 0 fine, 100 regression, 2 usage or configuration, 3 not comparable or too little data, 1 anything else.
+Settings come from EVALOPS_… variables; the README lists them.
+"""
+
+app = typer.Typer(
+    help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=True
+)
+dev.register(app)
+demo.register(app)
+run.register(app)
+trend.register(app)
+app.add_typer(suites.app, name="suites")
+app.add_typer(model.app, name="model")
+app.add_typer(db.app, name="db")
+
+
+def main() -> None:
+    """The console script. An error of ours is one sentence on stderr and the exit code that its kind has."""
+    try:
+        app()
+    except EvalOpsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: EvalOpsError) -> int:
+    if isinstance(error, ConfigError):
+        return 2
+    return 3 if isinstance(error, NotComparableError) else 1

@@ -1,0 +1,115 @@
+"""What commands print for people: tables of runs, a bar of progress.
+
+What belongs here: looks. What does not: where the values come from.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from evalops_core.domain.eval_run import EvalRun
+from evalops_core.errors import ConfigError
+from evalops_core.run.progress import Progress as Made
+from evalops_core.run.progress import Report
+from evalops_core.trend.history import TrendRow
+from evalops_core.wiring import Suites
+
+
+def known_feature(feature: str, suites: Suites) -> None:
+    """ConfigError that lists the features there are, or says what is wrong with this one's suite."""
+    if feature in suites.broken:
+        raise ConfigError(suites.broken[feature])
+    if feature not in suites.usable:
+        raise ConfigError(
+            f"there is no feature {feature!r}; there are {', '.join(sorted(suites.usable)) or 'none'}", key="--feature"
+        )
+
+
+def runs_table(runs: Sequence[EvalRun]) -> None:
+    """A line an eval run: its score and how far it can be trusted."""
+    table = Table(title="Eval runs", title_justify="left")
+    table.add_column("feature", style="bold")
+    table.add_column("window (UTC)")
+    table.add_column("type")
+    table.add_column("score 1–5", justify="right", style="bold")
+    table.add_column("± SE", justify="right")
+    table.add_column("cases", justify="right")
+    table.add_column("coverage", justify="right")
+    table.add_column("model")
+    table.add_column("scored by")
+    table.add_column("cost", justify="right")
+    for run in runs:
+        table.add_row(
+            run.feature,
+            run.partition_key,
+            run.run_type,
+            "–" if run.score is None else str(run.score),
+            "–" if run.se is None else f"{run.se:.3f}",
+            f"{run.n}/{(run.n or 0) + (run.n_unscored or 0)}",
+            "–" if run.coverage is None else f"{run.coverage:.0%}",
+            run.model_id or run.comparability.model,
+            run.judge_model_id or run.comparability.judge or "rules, similarity",
+            "unknown" if run.cost_usd is None else f"${run.cost_usd:.4f}",
+        )
+    console = Console()
+    console.print(table)
+    for run in runs:
+        if run.status_reason is not None:
+            console.print(f"{run.feature} is {run.status}: {run.status_reason}", markup=False)
+
+
+def trend_table(rows: Sequence[TrendRow]) -> None:
+    """A line a scheduled run, newest first."""
+    if not rows:
+        Console().print("No scheduled run has been completed yet; runs by hand do not enter the trend.")
+        return
+    table = Table(title="Trend (scheduled runs)", title_justify="left")
+    for name in ("feature", "window (UTC)", "model"):
+        table.add_column(name)
+    for name in ("score 1–5", "delta", "95 % interval", "cases", "cost"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}"
+        table.add_row(
+            row.feature,
+            row.partition_key,
+            row.model_id or "–",
+            "–" if row.score is None else str(row.score),
+            "–" if row.delta is None else f"{row.delta:+.3f}",
+            interval,
+            f"{row.n}/{(row.n or 0) + (row.n_unscored or 0)}",
+            "unknown" if row.cost_usd is None else f"${row.cost_usd:.4f}",
+        )
+    Console().print(table)
+
+
+@contextmanager
+def progress_bar(feature: str, *, shown: bool) -> Iterator[Report]:
+    """A report that draws a bar for each stage on stderr, so that stdout stays the result's."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
+    stages: dict[str, TaskID] = {}
+
+    def report(made: Made) -> None:
+        rate = f"{made.rate:.1f}/s" if made.rate else ""
+        if made.remaining_s and made.done < made.total:
+            rate += f", {made.remaining_s:.0f} s to go"
+        if made.failed:
+            rate += f", {made.failed} failed"
+        name = f"{feature} {made.stage}"
+        if name not in stages:
+            stages[name] = bars.add_task(name, total=made.total, rate=rate)
+        bars.update(stages[name], completed=made.done, rate=rate)
+
+    with bars:
+        yield report

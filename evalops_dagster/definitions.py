@@ -1,0 +1,53 @@
+"""The code location: what Dagster loads.
+
+What belongs here: putting the parts together. What does not: the parts.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import dagster as dg
+
+from evalops_core.domain.suite import Suite
+from evalops_core.settings import load_settings
+from evalops_core.wiring import Workshop, installed_since, read_suites
+from evalops_dagster.features import broken_feature, feature_assets
+from evalops_dagster.jobs import eval_jobs
+from evalops_dagster.resources import workshop_resource
+from evalops_dagster.trend import TREND, trend_asset
+
+
+def build_definitions(
+    *,
+    suites: Mapping[str, Suite],
+    since: datetime,
+    broken: Mapping[str, str] | None = None,
+    workshop: Workshop | None = None,
+) -> dg.Definitions:
+    """Everything for `suites`, whose windows start with the one that holds `since`.
+
+    `broken` maps features whose suite cannot be used to the reason. `workshop` takes the place of the one that each
+    Dagster run opens for itself.
+    """
+    chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
+    return dg.Definitions(
+        assets=[
+            *chains,
+            trend_asset(list(suites)),
+            *(broken_feature(feature, problem) for feature, problem in (broken or {}).items()),
+        ],
+        jobs=eval_jobs(suites.values(), TREND),
+        resources={
+            "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop)
+        },
+        # One process an eval run: the calls are async I/O, and the lock belongs to the process.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The features of EVALOPS_SUITES, against the database of the settings."""
+    settings = load_settings()
+    suites = read_suites(settings)
+    return build_definitions(suites=suites.usable, broken=suites.broken, since=installed_since(settings))

@@ -1,0 +1,30 @@
+"""One job for each interval that a suite has: features with different windows cannot share a partitioned run."""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from evalops_core.domain.suite import Suite
+
+_NAMES = {1: "eval_hourly", 24: "eval_daily", 168: "eval_weekly"}
+
+
+def job_name(interval_hours: int) -> str:
+    return _NAMES.get(interval_hours, f"eval_every_{interval_hours}_hours")
+
+
+def eval_jobs(suites: Iterable[Suite], trend: dg.AssetKey) -> Sequence[UnresolvedAssetJobDefinition]:
+    """Each job evaluates all features of its interval and refreshes the trend; select assets to launch it for some."""
+    features: dict[int, list[str]] = {}
+    for suite in suites:
+        features.setdefault(suite.interval_hours, []).append(suite.feature)
+    return [
+        dg.define_asset_job(
+            job_name(hours),
+            selection=dg.AssetSelection.groups(*names) | dg.AssetSelection.assets(trend),
+            description=f"Evaluates {', '.join(names)} for a window of {hours} h.",
+            executor_def=dg.in_process_executor,
+        )
+        for hours, names in sorted(features.items())
+    ]

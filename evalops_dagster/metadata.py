@@ -1,0 +1,141 @@
+"""What a materialization tells a person, as Dagster metadata.
+
+What belongs here: choosing and formatting. What does not: computing (run, domain). Values that people plot keep their
+key and stay numbers; what does not exist is left out, so that a plot has a gap and not a zero.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
+from evalops_core.domain.score import Unscored
+from evalops_core.run.facts import CaseFacts, Latency
+
+_CUT = 240  # characters of a text shown in a table's cell
+
+
+def suite_metadata(cases: int, interval_hours: int, hashes: Mapping[str, str], folder: str) -> dict[str, Any]:
+    return {
+        "cases": cases,
+        "interval (h)": interval_hours,
+        **hashes,
+        "suite": dg.MetadataValue.path(folder),
+    }
+
+
+def run_metadata(run: EvalRun) -> dict[str, Any]:
+    """What identifies an eval run and what it cost."""
+    return present(
+        {
+            "eval run": run.id,
+            "run type": run.run_type,
+            "window": f"{run.window_start:%Y-%m-%d %H:%M} to {run.window_end:%Y-%m-%d %H:%M} UTC",
+            "model": run.model_id or run.comparability.model,
+            "judge": judge_in_words(run),
+            "prompt hash": run.comparability.prompt,
+            "dataset hash": run.comparability.dataset,
+            "git sha": run.git_sha,
+        }
+    )
+
+
+def judge_in_words(run: EvalRun) -> str:
+    judge = run.judge_model_id or run.comparability.judge
+    return f"{judge} by rubric" if judge else "none configured: rules and similarity to the reference"
+
+
+def response_metadata(responses: Sequence[Response], latency: Latency | None) -> dict[str, Any]:
+    failed = [r for r in responses if r.error_class]
+    metadata: dict[str, Any] = {
+        "responses": len(responses) - len(failed),
+        "failed": len(failed),
+        "attempts": sum(r.attempts for r in responses),
+        **latency_metadata(latency),
+    }
+    if failed:
+        metadata["failures"] = table(
+            [{"case": r.case_id, "repeat": r.repeat, "error": f"{r.error_class}: {r.error_text}"} for r in failed[:20]]
+        )
+    return metadata
+
+
+def latency_metadata(latency: Latency | None) -> dict[str, Any]:
+    return {} if latency is None else {"latency p50 (s)": latency.p50_s, "latency p95 (s)": latency.p95_s}
+
+
+def score_metadata(run: EvalRun) -> dict[str, Any]:
+    """The numbers that Dagster plots over the windows."""
+    return present(
+        {
+            "score": None if run.score is None else float(run.score),
+            "standard error": None if run.se is None else float(run.se),
+            "scored cases": run.n,
+            "unscored cases": run.n_unscored,
+            "coverage": run.coverage,
+            "status": run.status if run.status_reason is None else f"{run.status}: {run.status_reason}",
+            "prompt tokens": run.prompt_tokens,
+            "completion tokens": run.completion_tokens,
+            "cost (USD)": "unknown: the model's price is not known" if run.cost_usd is None else float(run.cost_usd),
+            **{f"axis {axis}": round(value, 3) for axis, value in run.breakdown.items()},
+        }
+    )
+
+
+def score_in_words(run: EvalRun) -> str:
+    """One sentence for the log."""
+    scored = f"{run.n} of {(run.n or 0) + (run.n_unscored or 0)} cases scored"
+    if run.score is None:
+        return f"{run.feature}, window {run.partition_key}: no score, {scored}; {run.status_reason}"
+    error = f" ± {run.se}" if run.se is not None else ""
+    return f"{run.feature}, window {run.partition_key}: {run.score}{error} ({scored}, {run.run_type})"
+
+
+def judgment_metadata(rows: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Counts, and the mean of each axis over every response that has it."""
+    means: dict[str, list[float]] = {}
+    reasons: Counter[str] = Counter()
+    for row in rows:
+        if isinstance(row.outcome, Unscored):
+            reasons[f"{row.scorer}.{row.axis}: {cut(row.outcome.reason)}"] += 1
+        else:
+            means.setdefault(f"{row.scorer}.{row.axis}", []).append(row.outcome.value)
+    metadata: dict[str, Any] = {
+        "judgments": sum(len(values) for values in means.values()),
+        "unscored": sum(reasons.values()),
+        **{f"axis {axis}": round(sum(values) / len(values), 3) for axis, values in sorted(means.items())},
+    }
+    if reasons:
+        metadata["why unscored"] = table([{"why": why, "times": n} for why, n in reasons.most_common(10)])
+    return metadata
+
+
+def worst_cases(facts: Sequence[CaseFacts]) -> dg.TableMetadataValue:
+    return table(
+        [
+            {
+                "case": fact.case_id,
+                "score": "unscored" if fact.score is None else f"{fact.score:.2f}",
+                "input": cut(fact.input),
+                "reference": cut(fact.reference),
+                "answer": cut(fact.answer),
+                "why": cut(fact.why),
+            }
+            for fact in facts
+        ]
+    )
+
+
+def table(rows: Sequence[Mapping[str, str | int]]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
+
+
+def cut(text: str) -> str:
+    """Model and user texts are untrusted and long; the UI escapes them, this bounds them."""
+    return text if len(text) <= _CUT else text[: _CUT - 1] + "…"
+
+
+def present(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if value is not None}

@@ -1,0 +1,29 @@
+"""Dagster's own tables (runs, events, schedules) in the database that the settings name.
+
+What belongs here: telling dagster-postgres where to connect. `dagster.yaml` names this class, so that plain `dagster`
+commands and `evalops dev` see the same instance without any variable to export.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+
+from evalops_core.settings import load_settings
+from evalops_core.wiring import dagster_url
+
+
+class EvalOpsStorage(DagsterPostgresStorage):
+    """dagster-postgres at `EVALOPS_DAGSTER_DATABASE_URL`, or in schema `dagster` of the eval store's database."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # there is nothing to configure
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "EvalOpsStorage":
+        url = dagster_url(load_settings()).get_secret_value()
+        return cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
