@@ -7,7 +7,7 @@ suites there are (definitions). Steps pass nothing to each other: each finds its
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import dagster as dg
 
@@ -127,7 +127,8 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
             check_results=[_coverage(run)],
         )
 
-    return [golden_cases, responses, judgments, eval_score]
+    chain = [golden_cases, responses, judgments, eval_score]
+    return cast("list[dg.AssetsDefinition]", chain)  # the decorator's overloads get lost in keyword mappings
 
 
 def broken_feature(feature: str, problem: str) -> dg.AssetsDefinition:

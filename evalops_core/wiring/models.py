@@ -1,5 +1,7 @@
 """Which model, judge and embeddings a plan talks to, where they are, and with whose key."""
 
+import asyncio
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -33,7 +35,8 @@ OPENAI = "https://api.openai.com/v1"
 
 
 def model_server(settings: Settings) -> ModelServer:
-    return ModelServer(settings.home)
+    """The embedded models' server; one that this process starts ends some time after it, at the latest."""
+    return ModelServer(settings.home, owner_pid=os.getpid())
 
 
 def model_ref(spec: ModelSpec, settings: Settings) -> ModelRef:
@@ -90,7 +93,9 @@ async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None
         timeout_s=settings.call_timeout_s, deadline_s=settings.call_deadline_s, max_attempts=settings.call_max_attempts
     )
     embedded = plan.model.base_url == EMBEDDED
-    local = model_server(settings).start().url if embedded or _embeds(plan.specs, settings) else None
+    local = None
+    if embedded or _embeds(plan.specs, settings):
+        local = (await asyncio.to_thread(model_server(settings).start)).url
     key = None if embedded else _model_key(plan, settings)
     async with open_session(settings.max_concurrency) as session:
         judge = None

@@ -1,7 +1,7 @@
 """One process's collaborators, and the plan of an eval run with everything decided."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -62,7 +62,7 @@ class Workshop:
 
 
 @contextmanager
-def open_workshop(settings: Settings, report: Report | None = None) -> Iterator[Workshop]:
+def open_workshop(settings: Settings, report: Report | None = None) -> Generator[Workshop, None, None]:
     """A workshop over a database with the current schema. DatabaseError says what to do about any other."""
     engine = open_store(settings)
     try:

@@ -3,7 +3,7 @@
 What belongs here: looks. What does not: where the values come from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -87,7 +87,7 @@ def trend_table(rows: Sequence[TrendRow]) -> None:
 
 
 @contextmanager
-def progress_bar(feature: str, *, shown: bool) -> Iterator[Report]:
+def progress_bar(feature: str, *, shown: bool) -> Generator[Report, None, None]:
     """A report that draws a bar for each stage on stderr, so that stdout stays the result's."""
     bars = Progress(
         TextColumn("{task.description}"),

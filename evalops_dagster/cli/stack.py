@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -52,7 +52,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(settings: Settings, port: int | None, say: Say) -> Iterator[Stack]:
+def running_stack(settings: Settings, port: int | None, say: Say) -> Generator[Stack, None, None]:
     """The whole of it while the block runs; ended however the block ends, SIGTERM and Ctrl-C included.
 
     ConfigError where a stack of this EVALOPS_HOME is up already, or the port is taken.
@@ -137,7 +137,7 @@ def _kill_group(leader: int) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[IO[str]]:
+def _only_one(home: Path) -> Generator[IO[str], None, None]:
     """The file that says which stack is up, locked while this one is."""
     with (home / "dev.json").open("a+") as file:
         try:
@@ -199,7 +199,7 @@ def _free_port(host: str, port: int, *, given: bool) -> int:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
+def _signals() -> Generator[None, None, None]:
     """SIGTERM and SIGHUP end the stack as Ctrl-C does; a shell's background job may have ignored SIGINT."""
 
     def interrupt(number: int, _: object) -> None:

@@ -1,7 +1,7 @@
 """Commands that stay: what they say meanwhile, and how they end."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import typer
 
@@ -12,7 +12,7 @@ def say(words: str) -> None:
 
 
 @contextlib.contextmanager
-def until_interrupted() -> Iterator[None]:
+def until_interrupted() -> Generator[None, None, None]:
     """Ctrl-C is how these commands are meant to end: exit code 0, no traceback."""
     try:
         yield

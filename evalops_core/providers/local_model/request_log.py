@@ -10,6 +10,7 @@ lines with one `body_sha256`.
 
 import hashlib
 import json
+import math
 import os
 import time
 import uuid
@@ -39,7 +40,15 @@ class RequestLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._open = 0
+        self._last: float | None = None
         rotate(path, KEEP_BYTES)
+
+    def quiet_s(self) -> float:
+        """Seconds since the last request ended, 0 while one is open, infinite before the first."""
+        if self._open:
+            return 0.0
+        return math.inf if self._last is None else time.monotonic() - self._last
 
     @contextmanager
     def record(self, kind: Literal["chat", "embeddings"], body: bytes) -> Generator[Outcome, None, None]:
@@ -47,10 +56,13 @@ class RequestLog:
         facts = {"id": uuid.uuid4().hex, "kind": kind, "body_sha256": hashlib.sha256(body).hexdigest()}
         self._append({"event": "arrived", **facts})
         outcome, started, finished = Outcome(), time.monotonic(), False
+        self._open += 1
         try:
             yield outcome
             finished = True
         finally:
+            self._open -= 1
+            self._last = time.monotonic()
             self._append(
                 {
                     "event": "finished",

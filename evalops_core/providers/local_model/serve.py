@@ -23,9 +23,11 @@ from evalops_core.providers.local_model.runtime import fingerprint, require_runt
 from evalops_core.providers.local_model.server import ModelApp
 from evalops_core.providers.local_model.state import ServerState, StatePaths
 
+LINGER_S = 30.0  # another process may have adopted the server, and pauses between two stages of its run
+
 
 def serve(root: Path, *, engines: int, owner_pid: int | None = None, ready_fd: int | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, or until the process `owner_pid` is gone.
+    """Serves until SIGTERM or SIGINT, or until the process `owner_pid` is gone and nobody else asks any more.
 
     Holds the lock on the pid file for its whole life, which is what tells others that it lives. `ready_fd` gets one
     line as soon as requests are answered. ConfigError: a missing runtime, bad files, or another server in this folder.
@@ -55,13 +57,14 @@ async def _serve(root: Path, paths: StatePaths, engines: int, owner_pid: int | N
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     files = require_files(root)
     token, engine_key = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    log = RequestLog(paths.requests)
     app = ModelApp(
         [ChatEngine(files.chat, api_key=engine_key) for _ in range(engines)],
         EmbeddingEngine(files.embedding, files.tokenizer),
         engine_key=engine_key,
         token=token,
         fingerprint=fingerprint(),
-        log=RequestLog(paths.requests),
+        log=log,
     )
     # Without handler_cancellation a generation would go on after its client has left.
     runner = web.AppRunner(app.application(), handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
@@ -84,13 +87,17 @@ async def _serve(root: Path, paths: StatePaths, engines: int, owner_pid: int | N
             with contextlib.suppress(BrokenPipeError):  # who started us has gone; the next one adopts us
                 os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
-        await _until(stopped, owner_pid)
+        await _until(stopped, owner_pid, log)
     finally:
         await runner.cleanup()
 
 
-async def _until(stopped: asyncio.Event, owner_pid: int | None) -> None:
+async def _until(stopped: asyncio.Event, owner_pid: int | None, log: RequestLog) -> None:
+    """Until told to stop, or the owner is gone and nobody else has asked for anything lately."""
     owner = psutil.Process(owner_pid) if owner_pid is not None and psutil.pid_exists(owner_pid) else None
-    while not stopped.is_set() and (owner_pid is None or (owner is not None and owner.is_running())):
+    while not stopped.is_set():
+        abandoned = owner_pid is not None and (owner is None or not owner.is_running())
+        if abandoned and log.quiet_s() >= LINGER_S:
+            return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), timeout=None if owner_pid is None else 1.0)

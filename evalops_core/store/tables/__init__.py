@@ -1,0 +1,30 @@
+"""The tables of schema `evalops` as the newest migration leaves them; a test proves that the two are equal.
+
+What belongs here: columns, keys and constraints, which are the last word on what may happen once. What does not:
+statements, and the steps that lead here (`migrations/versions`).
+"""
+
+from evalops_core.store.tables.alerts import BASELINES, INCIDENTS, OUTBOX, VERDICTS
+from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
+from evalops_core.store.tables.drift import DRIFT_CENTROIDS, LLM_TRACES
+from evalops_core.store.tables.operations import DEPLOYMENT, SPEND
+from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES
+
+__all__ = [
+    "BASELINES",
+    "DEPLOYMENT",
+    "DRIFT_CENTROIDS",
+    "EVAL_RUNS",
+    "EVAL_TREND",
+    "INCIDENTS",
+    "LLM_TRACES",
+    "METADATA",
+    "ONE_SCHEDULED",
+    "OUTBOX",
+    "RESPONSES",
+    "SCHEMA",
+    "SCORES",
+    "SPEND",
+    "VERDICTS",
+    "VIEWS",
+]

@@ -1,0 +1,98 @@
+"""Baselines, verdicts, incidents and their messages."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from evalops_core.store.tables.base import INSTANT, METADATA, SCORE, created_at, id_column, run_id
+
+BASELINES = Table(
+    "baselines",
+    METADATA,
+    id_column(),
+    Column("feature", Text, nullable=False),
+    run_id(nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("pinned_by", Text),
+    Column("pinned_at", INSTANT, nullable=False, server_default=func.now()),
+    Column("unpinned_at", INSTANT),
+    Index(None, "eval_run_id"),
+)
+Index("uq_baselines_pinned", BASELINES.c.feature, unique=True, postgresql_where=text("unpinned_at IS NULL"))
+
+VERDICTS = Table(
+    "verdicts",
+    METADATA,
+    id_column(),
+    run_id(nullable=False),
+    run_id("baseline_run_id", ondelete="SET NULL"),
+    Column("outcome", Text, nullable=False),
+    Column("severity", Text, nullable=False, server_default="none"),
+    Column("rule", Text),
+    Column("prior_score", SCORE),
+    Column("current_score", SCORE),
+    Column("drop", SCORE),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    created_at(),
+    UniqueConstraint("eval_run_id"),
+    CheckConstraint(
+        "outcome IN ('regressed', 'stable', 'improved', 'inconclusive', 'no_baseline', 'not_comparable')",
+        name="outcome",
+    ),
+    CheckConstraint("severity IN ('none', 'warn', 'page')", name="severity"),
+    Index(None, "baseline_run_id"),
+)
+
+INCIDENTS = Table(
+    "incidents",
+    METADATA,
+    id_column(),
+    Column("fingerprint", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("feature", Text, nullable=False),
+    Column("model_id", Text),
+    Column("state", Text, nullable=False, server_default="firing"),
+    run_id("opened_by_run_id", ondelete="SET NULL"),
+    Column("reference_score", SCORE),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("opened_at", INSTANT, nullable=False, server_default=func.now()),
+    Column("acknowledged_at", INSTANT),
+    Column("silenced_until", INSTANT),
+    Column("resolved_at", INSTANT),
+    CheckConstraint("state IN ('firing', 'silenced', 'resolved')", name="state"),
+    CheckConstraint("(state = 'resolved') = (resolved_at IS NOT NULL)", name="resolved"),
+    Index(None, "opened_by_run_id"),
+)
+Index("uq_incidents_open", INCIDENTS.c.fingerprint, unique=True, postgresql_where=text("resolved_at IS NULL"))
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    id_column(),
+    Column("incident_id", BigInteger, ForeignKey("evalops.incidents.id", ondelete="CASCADE")),
+    Column("transition", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="due"),
+    Column("message", JSONB, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", INSTANT, nullable=False, server_default=func.now()),
+    Column("leased_until", INSTANT),
+    Column("provider_id", Text),
+    Column("last_error", Text),
+    created_at(),
+    Column("sent_at", INSTANT),
+    UniqueConstraint("incident_id", "transition", "recipient"),
+    CheckConstraint("state IN ('due', 'sent', 'dead', 'not_configured')", name="state"),
+)
+Index("ix_outbox_due", OUTBOX.c.due_at, postgresql_where=text("state = 'due'"))

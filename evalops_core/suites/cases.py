@@ -1,0 +1,154 @@
+"""`cases.jsonl` → cases, with the line that each one stands on.
+
+What belongs here: reading the file safely and saying what is wrong with which line. What does not: what the suite's
+prompt and scorers demand of a case (checks).
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from evalops_core.domain.chat import Message
+from evalops_core.domain.suite import Case
+from evalops_core.errors import ConfigError
+from evalops_core.suites.file_model import listed
+from evalops_core.suites.files import CaseFile
+from evalops_core.suites.plain_files import decoded, open_plain
+from evalops_core.suites.problems import config_error
+
+LARGEST_CASES = 100_000_000
+DEEPEST = 64
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "input": ("vars",),
+    "reference": ("expected", "expected_output", "ideal", "target"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCase:
+    line: int
+    case: Case
+
+
+def read_cases(file: Path) -> list[PlacedCase]:
+    """At least one case, ids unique. ConfigError names the line; a file above `LARGEST_CASES` bytes is not read."""
+    placed: list[PlacedCase] = []
+    lines: dict[str, int] = {}
+    with open_plain(file, LARGEST_CASES) as handle:
+        offset = 0
+        for number, raw in enumerate(handle, start=1):
+            text = decoded(raw, file, number, offset)
+            offset += len(raw)
+            if not text.strip():
+                continue
+            case = _case(text, file, number)
+            if case.id in lines:
+                problem = f"{case.id!r} is on lines {lines[case.id]} and {number}; ids are unique, change one"
+                raise ConfigError(problem, file=file, line=number, key="id")
+            lines[case.id] = number
+            placed.append(PlacedCase(number, case))
+    if not placed:
+        raise ConfigError("there is no case in it; write one JSON object a line", file=file)
+    return placed
+
+
+def _case(text: str, file: Path, line: int) -> Case:
+    data = _parsed(text, file, line)
+    if not isinstance(data, dict):
+        raise ConfigError("expected one JSON object a line, {…}, with nothing around it", file=file, line=line)
+    given = cast("dict[str, Any]", data)
+    for name, synonyms in _SYNONYMS.items():
+        used = [key for key in (name, *synonyms) if key in given]
+        if len(used) > 1:
+            raise ConfigError(f"{listed(used)} mean the same; keep one", file=file, line=line, key=used[1])
+        if used:
+            given = {(name if key == used[0] else key): value for key, value in given.items()}
+    try:
+        case = CaseFile.model_validate(given)
+    except ValidationError as error:
+        raise config_error(error, given, file, lambda _: line) from None
+    return Case(
+        id=case.id,
+        fields=_fields(case.input),
+        messages=_messages(case.input) if isinstance(case.input, list) else (),
+        reference=cast("Any", case.reference),
+        metadata=cast("dict[str, Any]", case.metadata),
+        group=case.group,
+    )
+
+
+def _fields(given: object) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"input": given}
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+
+
+def _messages(given: Iterable[Any]) -> tuple[Message, ...]:
+    return tuple(Message(item.role, item.content) for item in given)
+
+
+class _RefusedError(ValueError):
+    """JSON that Python would read and that the standard, or the store, does not know."""
+
+
+def _parsed(text: str, file: Path, line: int) -> Any:
+    try:
+        value = _DECODER.decode(text.rstrip(" \t\r\n"))  # so that columns count within the line
+        _check(value)
+    except json.JSONDecodeError as error:
+        hint = "; each case stands on one line" if text.strip() in ("{", "[") else ""
+        problem = f"not valid JSON: {error.msg} at column {error.colno}{hint}"
+        raise ConfigError(problem, file=file, line=line) from None
+    except RecursionError:
+        raise ConfigError(f"nested deeper than {DEEPEST} levels; flatten it", file=file, line=line) from None
+    except ValueError as error:  # our own, and numbers with more digits than Python converts
+        raise ConfigError(f"not usable JSON: {error}", file=file, line=line) from None
+    return value
+
+
+def _check(value: Any) -> None:
+    """Depth and characters; with a list of its own, because the depth is not known to be small yet."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise _RefusedError(f"nested deeper than {DEEPEST} levels; flatten it")
+        if isinstance(item, dict):
+            entries = cast("dict[str, Any]", item)
+            waiting.extend((key, depth) for key in entries)
+            waiting.extend((entry, depth + 1) for entry in entries.values())
+        elif isinstance(item, list):
+            waiting.extend((entry, depth + 1) for entry in cast("list[Any]", item))
+        elif isinstance(item, str):
+            try:
+                item.encode()
+            except UnicodeEncodeError:
+                raise _RefusedError("half of a surrogate pair (\\ud8…) is no character; write both or none") from None
+
+
+def _constant(name: str) -> Any:
+    raise _RefusedError(f"{name} is no JSON; write a finite number or null")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise _RefusedError(f"{digits[:40]} is too large for a number; write a finite one")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _RefusedError(f"the key {twice[:80]!r} is given twice; keep one")
+    return entries
+
+
+_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, object_pairs_hook=_object)
