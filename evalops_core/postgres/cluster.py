@@ -65,16 +65,19 @@ class Layout:
         return self.root / "port"
 
     def url(self, port: int) -> SecretStr:
-        """`postgresql://evalops:PASSWORD@127.0.0.1:PORT/evalops`; ConfigError if the password's file is gone."""
+        """`postgresql://evalops:PASSWORD@127.0.0.1:PORT/evalops`; ConfigError as `password`."""
+        return SecretStr(f"postgresql://{USER}:{self.password()}@{HOST}:{port}/{DATABASE}")
+
+    def password(self) -> str:
+        """ConfigError if its file is gone or is another user's."""
         try:
-            password = self._password.read_text().strip()
+            return self._password.read_text().strip()
         except OSError as error:
             raise ConfigError(
                 f"the database's password cannot be read ({error.strerror}); restore the file, or move its folder away "
                 "to begin anew",
                 file=self._password,
             ) from None
-        return SecretStr(f"postgresql://{USER}:{password}@{HOST}:{port}/{DATABASE}")
 
     def preferred_ports(self, count: int) -> list[int]:
         """First the port of the last time, for clients keep its URL, then those that follow from the folder's path."""

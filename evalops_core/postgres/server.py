@@ -130,6 +130,7 @@ class EmbeddedServer:
         if not at.data.exists():
             create_cluster(at, binaries, privileges, deadline - time.monotonic())
         check_version(at, binaries)
+        at.password()  # a server that nobody could log in to is better not started
         privileges.give(at.data)
         end_orphans(at.data, privileges)
         with opened(at.alive) as alive:
