@@ -73,11 +73,12 @@ class ChatClient:
             raise
 
     def _body(self, request: ChatRequest, schema: Mapping[str, Json] | None) -> dict[str, Json]:
+        asked = {**self._ref.parameters, **request.parameters}
         body: dict[str, Json] = {
             "model": self._ref.name,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            **self._ref.parameters,
-            **request.parameters,
+            # None takes a default back: some models refuse a temperature, whatever it is.
+            **{name: value for name, value in asked.items() if value is not None},
         }
         if schema is not None:
             wanted: dict[str, Json] = {"name": "answer", "strict": True, "schema": schema}

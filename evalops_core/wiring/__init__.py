@@ -12,6 +12,7 @@ from evalops_core.wiring.database import (
     store_revision,
     store_url,
     upgrade_store,
+    while_needed,
 )
 from evalops_core.wiring.models import connect, judge_ref, model_ref, model_server, needs_embedded_model
 from evalops_core.wiring.suites import Suites, read_suites
@@ -34,5 +35,6 @@ __all__ = [
     "store_revision",
     "store_url",
     "upgrade_store",
+    "while_needed",
     "workshop_over",
 ]

@@ -1,15 +1,22 @@
 """Where the tables are: the eval store's and Dagster's."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
+from evalops_core.postgres.guard import guarded_server
 from evalops_core.postgres.server import EmbeddedServer
 from evalops_core.settings import Settings
 from evalops_core.store.deployment import installed_at
 from evalops_core.store.engine import make_engine, normalise_url
 from evalops_core.store.schema import current, ensure_current, head, upgrade
+
+# Whether a server that this process asks for stays when the process is gone; see `while_needed`.
+_KEEP: ContextVar[bool] = ContextVar("keep", default=True)
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:
@@ -18,7 +25,24 @@ def embedded_server(settings: Settings) -> EmbeddedServer:
 
 def store_url(settings: Settings) -> SecretStr:
     """The database of the settings, or the embedded server's, started if it is not running."""
-    return settings.database_url or embedded_server(settings).start().url
+    return settings.database_url or embedded_server(settings).start(keep=_KEEP.get()).url
+
+
+@contextmanager
+def while_needed(settings: Settings) -> Generator[None, None, None]:
+    """The database for the time of one command: an embedded server that had to be started for it is stopped after it.
+
+    One that was running before, or that another process began to need meanwhile, is left alone.
+    """
+    if settings.database_url is not None or embedded_server(settings).status() is not None:
+        yield
+        return
+    with guarded_server(settings.home / "postgres"):
+        token = _KEEP.set(False)
+        try:
+            yield
+        finally:
+            _KEEP.reset(token)
 
 
 def open_store(settings: Settings) -> Engine:

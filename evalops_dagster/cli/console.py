@@ -6,6 +6,7 @@ What belongs here: looks. What does not: where the values come from.
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -29,36 +30,39 @@ def known_feature(feature: str, suites: Suites) -> None:
 
 
 def runs_table(runs: Sequence[EvalRun]) -> None:
-    """A line an eval run: its score and how far it can be trusted."""
-    table = Table(title="Eval runs", title_justify="left")
-    table.add_column("feature", style="bold")
-    table.add_column("window (UTC)")
-    table.add_column("type")
-    table.add_column("score 1–5", justify="right", style="bold")
-    table.add_column("± SE", justify="right")
-    table.add_column("cases", justify="right")
-    table.add_column("coverage", justify="right")
-    table.add_column("model")
-    table.add_column("scored by")
-    table.add_column("cost", justify="right")
+    """A line an eval run: its score and how far it can be trusted; below, what does not fit a terminal's width."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("feature", style="bold", no_wrap=True)
+    table.add_column("window (UTC)", no_wrap=True)
+    table.add_column("score 1–5", justify="right", no_wrap=True)
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    table.add_column("cost", justify="right", no_wrap=True)
     for run in runs:
         table.add_row(
             run.feature,
             run.partition_key,
-            run.run_type,
-            "–" if run.score is None else str(run.score),
-            "–" if run.se is None else f"{run.se:.3f}",
+            "–" if run.score is None else f"[bold]{run.score}[/] ± {run.se or 0:.2f}",
             f"{run.n}/{(run.n or 0) + (run.n_unscored or 0)}",
-            "–" if run.coverage is None else f"{run.coverage:.0%}",
             run.model_id or run.comparability.model,
-            run.judge_model_id or run.comparability.judge or "rules, similarity",
             "unknown" if run.cost_usd is None else f"${run.cost_usd:.4f}",
         )
     console = Console()
     console.print(table)
+    for judge, names in _by_judge(runs).items():
+        console.print(f"{', '.join(names)}: scored by {judge}", markup=False, highlight=False)
     for run in runs:
         if run.status_reason is not None:
-            console.print(f"{run.feature} is {run.status}: {run.status_reason}", markup=False)
+            console.print(f"{run.feature} is {run.status}: {run.status_reason}", markup=False, highlight=False)
+
+
+def _by_judge(runs: Sequence[EvalRun]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        judge = run.judge_model_id or run.comparability.judge
+        by = f"the judge {judge}" if judge else "rules and similarity to the reference (no judge is configured)"
+        found.setdefault(by, []).append(run.feature)
+    return found
 
 
 def trend_table(rows: Sequence[TrendRow]) -> None:
@@ -66,22 +70,22 @@ def trend_table(rows: Sequence[TrendRow]) -> None:
     if not rows:
         Console().print("No scheduled run has been completed yet; runs by hand do not enter the trend.")
         return
-    table = Table(title="Trend (scheduled runs)", title_justify="left")
-    for name in ("feature", "window (UTC)", "model"):
-        table.add_column(name)
-    for name in ("score 1–5", "delta", "95 % interval", "cases", "cost"):
-        table.add_column(name, justify="right")
+    table = Table(box=SIMPLE, pad_edge=False)
+    for name in ("feature", "window (UTC)"):
+        table.add_column(name, no_wrap=True)
+    for name in ("score 1–5", "delta", "95 % interval", "cases"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("model", overflow="fold")
     for row in rows:
         interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}"
         table.add_row(
             row.feature,
             row.partition_key,
-            row.model_id or "–",
             "–" if row.score is None else str(row.score),
             "–" if row.delta is None else f"{row.delta:+.3f}",
             interval,
             f"{row.n}/{(row.n or 0) + (row.n_unscored or 0)}",
-            "unknown" if row.cost_usd is None else f"${row.cost_usd:.4f}",
+            row.model_id or "–",
         )
     Console().print(table)
 

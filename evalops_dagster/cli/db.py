@@ -9,27 +9,30 @@ app = typer.Typer(help="The database: its schema, and the embedded server.", no_
 def upgrade() -> None:
     """Bring the schema up to this version of EvalOps; safe to run at any time, and by several processes at once."""
     from evalops_core.settings import load_settings
-    from evalops_core.wiring import store_revision, upgrade_store
+    from evalops_core.wiring import store_revision, upgrade_store, while_needed
 
     settings = load_settings()
-    for revision in upgrade_store(settings):
-        typer.echo(f"applied {revision}")
-    typer.echo(f"the database is at {store_revision(settings)[0]}")
+    with while_needed(settings):
+        for revision in upgrade_store(settings):
+            typer.echo(f"applied {revision}")
+        typer.echo(f"the database is at {store_revision(settings)[0]}")
 
 
 @app.command()
 def current() -> None:
     """Print the schema's revision and the one that this version of EvalOps needs."""
     from evalops_core.settings import load_settings
-    from evalops_core.wiring import store_revision
+    from evalops_core.wiring import store_revision, while_needed
 
-    revision, needed = store_revision(load_settings())
+    settings = load_settings()
+    with while_needed(settings):
+        revision, needed = store_revision(settings)
     typer.echo(f"{revision or 'empty'} (this version needs {needed})")
 
 
 @app.command()
 def url() -> None:
-    """Print the eval store's URL, password included, for psql and dashboards."""
+    """Print the eval store's URL, password included, for psql and dashboards; the embedded server stays up."""
     from evalops_core.settings import load_settings
     from evalops_core.wiring import store_url
 

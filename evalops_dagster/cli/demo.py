@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from evalops_core.wiring import Workshop
     from evalops_dagster.cli.stack import Stack
 
+_LOOK_EVERY_S = 4.0
+
 
 def register(app: typer.Typer) -> None:
     app.command()(demo)
@@ -76,21 +78,24 @@ def _evaluate(stack: "Stack", workshop: "Workshop", hours: int) -> None:
         if now != told:
             told = now
             say(f"  {now}")
-        time.sleep(2)
+        time.sleep(_LOOK_EVERY_S)
     if status is not DagsterRunStatus.SUCCESS:
         raise EvalOpsError(f"the run ended as {status.value}: {stack.url}/runs/{run_id} says why")
 
 
 def _progress(stack: "Stack", workshop: "Workshop") -> str:
-    """How many cases of the feature that is being evaluated are answered and scored."""
+    """How many cases of each feature are answered and scored; Dagster takes all features a step at a time."""
+    parts: list[str] = []
     for run in _scheduled(stack, workshop):
+        suite = stack.suites.usable[run.feature]
+        total = len(suite.cases) * suite.repeats
         if run.status == "running":
-            suite = stack.suites.usable[run.feature]
-            total = len(suite.cases) * suite.repeats
             answered = len(workshop.tools.results.responses(run.id))
             scored = len({(row.case_id, row.repeat) for row in workshop.tools.results.scores(run.id)})
-            return f"{run.feature}: {answered} of {total} cases answered, {scored} scored"
-    return "waiting for Dagster to begin the next step"
+            parts.append(f"{run.feature} {f'{scored} scored' if scored else f'{answered} answered'} of {total}")
+        else:
+            parts.append(f"{run.feature} {run.status}")
+    return " · ".join(parts) or "waiting for Dagster to start the run"
 
 
 def _scheduled(stack: "Stack", workshop: "Workshop") -> "list[EvalRun]":

@@ -28,7 +28,7 @@ def run(
     """
     from evalops_core.errors import EvalOpsError
     from evalops_core.settings import load_settings
-    from evalops_core.wiring import read_suites
+    from evalops_core.wiring import read_suites, while_needed
     from evalops_dagster.cli.console import known_feature, runs_table
 
     settings = load_settings()
@@ -37,11 +37,12 @@ def run(
         known_feature(name, suites)
     chosen = [suites.usable[name] for name in dict.fromkeys(feature or suites.usable)]
     done, problems = [], []
-    for suite in chosen:
-        try:
-            done.append(_evaluate(suite, settings, limit, shown=not as_json))
-        except EvalOpsError as error:
-            problems.append(f"{suite.feature}: {error}")
+    with while_needed(settings):
+        for suite in chosen:
+            try:
+                done.append(_evaluate(suite, settings, limit, shown=not as_json))
+            except EvalOpsError as error:
+                problems.append(f"{suite.feature}: {error}")
     if as_json:
         _print_json(done)
     else:

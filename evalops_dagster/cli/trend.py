@@ -19,11 +19,11 @@ def trend(
     from evalops_core.settings import load_settings
     from evalops_core.trend.frame import trend_frame
     from evalops_core.trend.history import read_trend
-    from evalops_core.wiring import open_workshop, read_suites
+    from evalops_core.wiring import open_workshop, read_suites, while_needed
     from evalops_dagster.cli.console import known_feature, trend_table
 
     settings = load_settings()
-    with open_workshop(settings) as workshop:
+    with while_needed(settings), open_workshop(settings) as workshop:
         rows = read_trend(workshop.engine, feature=feature, model=model, limit=limit)
     if feature is not None and not rows:
         known_feature(feature, read_suites(settings))
