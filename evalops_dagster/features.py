@@ -159,7 +159,7 @@ def _coverage(run: EvalRun) -> dg.AssetCheckResult:
 
 
 def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -> Plan:
-    tags = read_tags(context.run_id, context.run.tags)
+    tags = read_tags(context.run.run_id, context.run.tags)
     return workshop.plan(
         suite,
         partition_key=context.partition_key,

@@ -9,24 +9,30 @@ one plan and one round trip however many rows, for a thirtieth of the client's w
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Engine,
     Select,
     Table,
     Text,
+    TextClause,
     bindparam,
     cast,
     column,
     func,
     literal,
+    null,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from evalops_core.domain.eval_run import Response, ScoreRow
 from evalops_core.domain.score import Score, Unscored
@@ -76,10 +82,10 @@ class CaseResults:
     def copy_responses(self, from_run: int, to_run: int) -> int:
         """Gives `to_run` the responses of `from_run` by the rule of `save_responses`; returns how many it took.
 
-        The copies keep tokens and cost, which are facts of the answer: whoever adds up what `to_run` paid leaves them
-        out.
+        A copy costs 0 and has no tokens of its own: `to_run` paid for none of them, and sums must not count them twice.
         """
-        columns = _columns(RESPONSES)
+        unpaid = {"cost_usd": literal(0), "prompt_tokens": null(), "completion_tokens": null()}
+        columns = [unpaid.get(column.name, column) for column in _columns(RESPONSES)]
         source = select(literal(to_run), *columns).where(RESPONSES.c.eval_run_id == from_run)
         with self._engine.begin() as connection:
             return connection.execute(_insert(RESPONSES, source)).rowcount
@@ -87,16 +93,22 @@ class CaseResults:
     def _save(self, table: Table, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
-        unfolded = (
-            func.jsonb_to_recordset(cast(bindparam("rows", type_=Text), JSONB))
-            .table_valued(*(column(item.name, item.type) for item in _columns(table)), name="new")
-            .render_derived(with_types=True)
-        )
-        statement = _insert(table, select(literal(run_id), *unfolded.c))
         with self._engine.begin() as connection:
             for start in range(0, len(rows), _GROUP):
                 group = orjson.dumps(rows[start : start + _GROUP]).decode()
-                connection.execute(statement, {"rows": group})
+                connection.execute(_save_statement(table), {"run": run_id, "rows": group})
+
+
+@cache
+def _save_statement(table: Table) -> TextClause:
+    """The upsert of parameters `run` and `rows` as plain SQL: SQLAlchemy would compile it anew for every group."""
+    unfolded = (
+        func.jsonb_to_recordset(cast(bindparam("rows", type_=Text), JSONB))
+        .table_valued(*(column(item.name, item.type) for item in _columns(table)), name="new")
+        .render_derived(with_types=True)
+    )
+    statement = _insert(table, select(bindparam("run", type_=BigInteger), *unfolded.c))
+    return text(str(statement.compile(dialect=PGDialect(paramstyle="named"))))
 
 
 def _columns(table: Table) -> list[Column[Any]]:

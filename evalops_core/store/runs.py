@@ -158,10 +158,10 @@ class EvalRuns:
         )
 
     def fail(self, run_id: int, reason: str, now: datetime) -> EvalRun:
-        """The run, `failed` if it was running; one that had ended stays as it ended."""
+        """The run, `failed`, which gives its window free; a completed one stays as it ended."""
         statement = (
             update(EVAL_RUNS)
-            .where(_RUNS.id == run_id, _RUNS.status == "running")
+            .where(_RUNS.id == run_id, _RUNS.status != "completed")
             .values(status="failed", status_reason=storable(reason), finished_at=now)
         )
         with self._engine.begin() as connection:

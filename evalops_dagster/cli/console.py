@@ -36,7 +36,7 @@ def runs_table(runs: Sequence[EvalRun]) -> None:
     table.add_column("window (UTC)", no_wrap=True)
     table.add_column("score 1–5", justify="right", no_wrap=True)
     table.add_column("cases", justify="right", no_wrap=True)
-    table.add_column("model", overflow="fold")
+    table.add_column("model", no_wrap=True, overflow="ellipsis")
     table.add_column("cost", justify="right", no_wrap=True)
     for run in runs:
         table.add_row(
@@ -75,7 +75,7 @@ def trend_table(rows: Sequence[TrendRow]) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("score 1–5", "delta", "95 % interval", "cases"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("model", overflow="fold")
+    table.add_column("model", no_wrap=True, overflow="ellipsis")
     for row in rows:
         interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}"
         table.add_row(

@@ -152,6 +152,20 @@ def test_results_of_another_prompt_are_not_continued(
     assert done.n == 10
 
 
+def test_an_invalid_scheduled_run_of_an_older_suite_gives_way_to_a_new_one(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=5)
+    mock_openai.configure(rate_badjson=1.0)
+    invalid = run(workshop, suite, "scheduled")
+    assert invalid.status == "invalid"
+    mock_openai.reset()
+    mended = make_suite(tmp_path, mock_openai.base_url, cases=5, prompt="Please: {{ input }}")
+    done = run(workshop, mended, "scheduled")
+    assert (done.status, workshop.tools.runs.get(invalid.id).status) == ("completed", "failed")
+    assert done.id != invalid.id
+
+
 def test_faults_leave_every_case_scored_or_with_its_reason_and_the_mean_unmoved(
     workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
 ) -> None:
