@@ -39,6 +39,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
     }
     windowed: dict[str, Any] = {**common, "partitions_def": window_partitions(suite.interval_hours, since)}
     model = suite.model.name or "the configured model"
+    times = "asked once each" if suite.repeats == 1 else f"asked {suite.repeats} times each"
     scorers = ", ".join(spec.name for spec in suite.scorers)
 
     @dg.asset(
@@ -65,7 +66,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         name="responses",
         deps=[golden_cases],
         kinds={"llm", "postgres"},
-        description=f"What {model} answers to every golden case, {suite.repeats} × each. "
+        description=f"What {model} answers to every golden case, {times}. "
         "Each answer is stored as it arrives; an interrupted run continues where it stopped.",
     )
     def responses(context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:

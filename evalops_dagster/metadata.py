@@ -14,7 +14,7 @@ from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Unscored
 from evalops_core.run.facts import CaseFacts, Latency
 
-_CUT = 240  # characters of a text shown in a table's cell
+_CUT = 160  # characters of a text shown in a table's cell
 
 
 def suite_metadata(cases: int, interval_hours: int, hashes: Mapping[str, str], folder: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def run_metadata(run: EvalRun) -> dict[str, Any]:
     """What identifies an eval run and what it cost."""
     return present(
         {
-            "eval run": run.id,
+            "eval run": str(run.id),  # a name, not a number to plot
             "run type": run.run_type,
             "window": f"{run.window_start:%Y-%m-%d %H:%M} to {run.window_end:%Y-%m-%d %H:%M} UTC",
             "model": run.model_id or run.comparability.model,
@@ -79,7 +79,7 @@ def score_metadata(run: EvalRun) -> dict[str, Any]:
             "prompt tokens": run.prompt_tokens,
             "completion tokens": run.completion_tokens,
             "cost (USD)": "unknown: the model's price is not known" if run.cost_usd is None else float(run.cost_usd),
-            **{f"axis {axis}": round(value, 3) for axis, value in run.breakdown.items()},
+            **{f"score of {short_axis(axis)}": round(value, 3) for axis, value in run.breakdown.items()},
         }
     )
 
@@ -105,11 +105,20 @@ def judgment_metadata(rows: Sequence[ScoreRow]) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "judgments": sum(len(values) for values in means.values()),
         "unscored": sum(reasons.values()),
-        **{f"axis {axis}": round(sum(values) / len(values), 3) for axis, values in sorted(means.items())},
+        **{
+            f"score of {short_axis(axis)}": round(sum(values) / len(values), 3)
+            for axis, values in sorted(means.items())
+        },
     }
     if reasons:
         metadata["why unscored"] = table([{"why": why, "times": n} for why, n in reasons.most_common(10)])
     return metadata
+
+
+def short_axis(axis: str) -> str:
+    """`scorer.axis`, or the scorer alone where it has one axis of its own name."""
+    scorer, _, name = axis.partition(".")
+    return scorer if scorer == name else axis
 
 
 def worst_cases(facts: Sequence[CaseFacts]) -> dg.TableMetadataValue:
@@ -119,8 +128,8 @@ def worst_cases(facts: Sequence[CaseFacts]) -> dg.TableMetadataValue:
                 "case": fact.case_id,
                 "score": "unscored" if fact.score is None else f"{fact.score:.2f}",
                 "input": cut(fact.input),
-                "reference": cut(fact.reference),
                 "answer": cut(fact.answer),
+                "reference": cut(fact.reference),
                 "why": cut(fact.why),
             }
             for fact in facts

@@ -26,12 +26,17 @@ from evalops_core.suites.render import PromptRenderer
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What one stage talks to, connected: the feature's model and the scorers, with the price of a call of each."""
+    """What one stage talks to, connected: the feature's model and the scorers, with the price of a call of each.
+
+    `model_concurrency` and `scorer_concurrency` are how many calls each takes at a time.
+    """
 
     model: ChatModel
     scorers: tuple[Scorer, ...]
     model_price: Price
     judge_price: Price
+    model_concurrency: int
+    scorer_concurrency: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,6 @@ class Tools:
     runs: EvalRuns
     results: CaseResults
     connect: Callable[[Plan], AbstractAsyncContextManager[Models]]
-    concurrency: int
     now: Callable[[], datetime]
 
 
@@ -61,7 +65,7 @@ async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
             render=PromptRenderer(plan.suite).render,
             price=models.model_price,
             results=tools.results,
-            concurrency=tools.concurrency,
+            concurrency=models.model_concurrency,
             report=report,
         )
     responses = tools.results.responses(begun.run.id)
@@ -85,7 +89,7 @@ async def score(plan: Plan, tools: Tools, report: Report) -> EvalRun:
             render=PromptRenderer(plan.suite).render,
             price=models.judge_price,
             results=tools.results,
-            concurrency=tools.concurrency,
+            concurrency=models.scorer_concurrency,
             report=report,
         )
     return run

@@ -1,6 +1,6 @@
 """Many small jobs at once, each result durable as soon as it is there.
 
-What belongs here: bounded concurrency, back-pressure and group commit. What does not: what a job does (generate,
+What belongs here: bounded concurrency and group commit. What does not: what a job does (generate,
 judge), what a row is (store).
 """
 
@@ -13,8 +13,6 @@ from evalops_core.run.progress import Progress, Report
 
 Job = TypeVar("Job")
 Row = TypeVar("Row")
-
-_MOST_WAITING = 2_000  # rows that may wait for a commit before the workers pause
 
 
 async def run_stage(
@@ -30,7 +28,8 @@ async def run_stage(
 ) -> None:
     """Do every job, at most `concurrency` at a time, and save the rows each gives.
 
-    `save` is called in a thread with what has piled up since its last call (group commit). `resumed` jobs were found
+    `save` is called in a thread with what has piled up since its last call (group commit); a job counts as one of the
+    `concurrency` until its rows are saved. `resumed` jobs were found
     done beforehand and only count for `report`; `failed` says of a job's rows whether they are results.
     Where the stage is cancelled, or a job or `save` raises, no new job is started, those in flight are cancelled, the
     rows that are there are saved, and the exception goes on.
@@ -80,17 +79,17 @@ class _Writer(Generic[Row]):
     def __init__(self, save: Callable[[Sequence[Row]], None]) -> None:
         self._save = save
         self._rows: list[Row] = []
+        self._saved = asyncio.get_running_loop().create_future()
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
         self._closing = False
         self.task: asyncio.Future[None] = asyncio.ensure_future(self._run())
 
     async def put(self, rows: Sequence[Row]) -> None:
+        """Returns once the rows are durable, so that a kill loses no more calls than may be in flight."""
         self._rows.extend(rows)
+        saved = self._saved
         self._wake.set()
-        while len(self._rows) >= _MOST_WAITING:
-            self._room.clear()
-            await self._room.wait()
+        await asyncio.shield(saved)
 
     async def close(self) -> None:
         """Wait until everything is saved; raises what `save` raised."""
@@ -103,6 +102,7 @@ class _Writer(Generic[Row]):
             await self._wake.wait()
             self._wake.clear()
             rows, self._rows = self._rows, []
-            self._room.set()
+            saved, self._saved = self._saved, asyncio.get_running_loop().create_future()
             if rows:
                 await asyncio.to_thread(self._save, rows)
+            saved.set_result(None)

@@ -93,9 +93,9 @@ async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None
         timeout_s=settings.call_timeout_s, deadline_s=settings.call_deadline_s, max_attempts=settings.call_max_attempts
     )
     embedded = plan.model.base_url == EMBEDDED
-    local = None
+    local, engines = None, 1
     if embedded or _embeds(plan.specs, settings):
-        local = (await asyncio.to_thread(model_server(settings).start)).url
+        local, engines = await asyncio.to_thread(_start_embedded, settings)
     key = None if embedded else _model_key(plan, settings)
     async with open_session(settings.max_concurrency) as session:
         judge = None
@@ -112,7 +112,17 @@ async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None
             ),
             model_price=_price_at(plan.model.base_url),
             judge_price=_price_at(plan.judge.base_url if plan.judge else EMBEDDED),
+            # more at a time would only wait in the embedded server's queue, and the wait would count as latency
+            model_concurrency=min(engines, settings.max_concurrency) if embedded else settings.max_concurrency,
+            scorer_concurrency=settings.max_concurrency,
         )
+
+
+def _start_embedded(settings: Settings) -> tuple[str, int]:
+    """The embedded server's address, and how many answers it works on at once."""
+    server = model_server(settings)
+    url = server.start().url
+    return url, server.status().engines or 1
 
 
 def _embeddings(

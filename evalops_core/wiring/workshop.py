@@ -77,7 +77,6 @@ def workshop_over(engine: Engine, settings: Settings, report: Report | None = No
         runs=EvalRuns(engine),
         results=CaseResults(engine),
         connect=partial(connect, settings),
-        concurrency=settings.max_concurrency,
         now=lambda: datetime.now(timezone.utc),
     )
     return Workshop(settings, engine, tools, report)
