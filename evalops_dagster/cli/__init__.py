@@ -9,7 +9,7 @@ import sys
 import typer
 
 from evalops_core.errors import ConfigError, EvalOpsError, NotComparableError
-from evalops_dagster.cli import db, demo, dev, model, run, suites, trend
+from evalops_dagster.cli import db, demo, dev, model, run, settings, suites, trend
 
 _HELP = """Continuous evaluation of LLM features.
 
@@ -33,6 +33,7 @@ dev.register(app)
 demo.register(app)
 run.register(app)
 trend.register(app)
+settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(model.app, name="model")
 app.add_typer(db.app, name="db")
