@@ -1,11 +1,12 @@
 """The time spans that eval runs stand for: fixed UTC grids, one per interval.
 
-What belongs here: which window an instant falls into and what it is called. What does not: whether a run is due, and
-Dagster's partitions, which are built from the same grid.
+What belongs here: which window an instant falls into, what it is called, and whether a scheduled run of it is due.
+What does not: Dagster's partitions, which are built from the same grid, and whether a run that is due may start.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Literal, Union
 
 INTERVALS_HOURS = (1, 2, 3, 4, 6, 8, 12, 24, 168)
 _MONDAY = datetime(1970, 1, 5, tzinfo=timezone.utc)  # weeks start on Monday (ISO 8601)
@@ -50,6 +51,55 @@ def cron(interval_hours: int) -> str:
     if interval_hours == 168:
         return "0 0 * * 1"
     return "0 0 * * *" if interval_hours == 24 else f"0 */{interval_hours} * * *"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A scheduled run of `window` should start now."""
+
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class NotDue:
+    """`why` in words, and the instant at which it will be due."""
+
+    why: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """A feature's last scheduled run: `finished` if it ended with a result, whether or not that can be used.
+
+    One that failed or was cut short is not finished: what it lacks is still owed.
+    """
+
+    partition_key: str
+    started_at: datetime
+    state: Literal["completed", "unusable", "unfinished"]
+
+
+def due(now: datetime, interval_hours: int, last: LastRun | None) -> Union[Due, NotDue]:
+    """Whether a feature's scheduled run is due at `now`, which is aware.
+
+    It is due once in every window, and not within half an interval of the start of the one before: so switching the
+    schedule on shortly before a window ends does not pay twice. Windows are a fixed grid, so due times cannot creep. A
+    run that was cut short is due again at once; one that ended without a usable result (`unusable`) after half an
+    interval, so that a failure that lasts is not paid for at every tick. A clock that was set back finds the window
+    done, or its last run too recent.
+    """
+    window = window_of(now, interval_hours)
+    if last is None:
+        return Due(window)
+    if last.partition_key == window.key and last.state == "completed":
+        return NotDue(f"window {window.key} is evaluated", window.end)
+    if last.state == "unfinished":
+        return Due(window)
+    earliest = last.started_at + _checked(interval_hours) / 2
+    if now < earliest:
+        return NotDue(f"the last scheduled run started at {last.started_at:%Y-%m-%d %H:%M} UTC", earliest)
+    return Due(window)
 
 
 def _checked(interval_hours: int) -> timedelta:
