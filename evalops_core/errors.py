@@ -41,11 +41,20 @@ class CallError(EvalOpsError):
     """A call to a model endpoint failed for good, after every retry that made sense.
 
     `attempts` counts the requests sent (at least 1), `status` is the last HTTP status, if there was one.
+    `maybe_billed` says that the last request was sent and brought nothing usable, not even a refusal: a timeout, a
+    connection that broke off, an answer that was cut. The endpoint may have charged for it.
     """
 
-    def __init__(self, message: str | None = None, *, attempts: int = 1, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        attempts: int = 1,
+        status: int | None = None,
+        maybe_billed: bool = False,
+    ) -> None:
         super().__init__(message)
-        self.attempts, self.status = attempts, status
+        self.attempts, self.status, self.maybe_billed = attempts, status, maybe_billed
 
 
 class TransientError(CallError):

@@ -5,16 +5,26 @@ for its feature (that stands in its suite). Secrets are `SecretStr` and never pa
 """
 
 import os
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from evalops_core.errors import ConfigError
 
 EMBEDDED = "embedded"
 SHIPPED_SUITES = Path(__file__).parent / "suites" / "shipped"
+
+
+class ModelPrice(BaseModel):
+    """US dollars per million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_per_mtok: Decimal = Field(ge=0)
+    output_per_mtok: Decimal = Field(ge=0)
 
 
 class Settings(BaseSettings):
@@ -70,6 +80,44 @@ class Settings(BaseSettings):
     call_deadline_s: float = Field(default=300.0, gt=0, description="How long a call may take with all its retries.")
     call_max_attempts: int = Field(default=8, ge=1, description="Attempts at one call, the first included.")
 
+    daily_budget_usd: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        description="Soft cap of what judging all features costs in a UTC day, in US dollars, before a scheduled run; "
+        "0 for none.",
+    )
+    budget_fail: Literal["open", "closed"] = Field(
+        default="open", description="Whether a scheduled run starts (`open`) where the spending cannot be read."
+    )
+    hard_cap_run_usd: Decimal = Field(
+        default=Decimal(0), ge=0, description="Hard cap of what one eval run may spend, in US dollars; 0 for none."
+    )
+    hard_cap_day_usd: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        description="Hard cap of what all eval runs may spend in a UTC day, in US dollars; 0 for none.",
+    )
+    completion_ceiling: int = Field(
+        default=16_384,
+        ge=1,
+        description="Tokens that hard caps assume an answer to have at most, where its parameters set no max_tokens.",
+    )
+    prices: dict[str, ModelPrice] = Field(
+        default_factory=dict,
+        description="Prices by model as JSON, in US dollars per million tokens, before the listed ones: "
+        '{"my-model": {"input_per_mtok": "0.15", "output_per_mtok": "0.60"}}.',
+    )
+
+    scheduled_enabled: bool = Field(
+        default=False, description="Whether an eval schedule may do anything; it has to be switched on in the UI too."
+    )
+    allow_past_windows: bool = Field(
+        default=False, description="Whether windows that have ended may be evaluated: they get today's answers."
+    )
+    gate_wait_s: float = Field(
+        default=60.0, ge=0, description="How long an eval run waits for another deployment's to end, in seconds."
+    )
+
     git_sha: str | None = Field(
         default=None, description="Version of the code that runs, where there is no git checkout to ask."
     )
@@ -80,6 +128,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("judge_parameters")
+    @classmethod
+    def _of_the_request(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """They are stored with every run, so a key must not get in; the others are decided elsewhere."""
+        for name in ("api_key", "model", "messages", "stream"):
+            if name in value:
+                raise ValueError(f"{name!r} does not belong here")
+        return value
 
     @field_validator("suites", mode="before")
     @classmethod
@@ -97,7 +154,13 @@ def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. ConfigError names the first variable that cannot be used, and why."""
     try:
         return Settings(**overrides)
+    except SettingsError as error:  # a value that should be JSON and is not
+        name = str(error).partition('field "')[2].partition('"')[0]
+        raise ConfigError("expected JSON; correct or unset the variable", key=f"EVALOPS_{name.upper()}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        variable = "EVALOPS_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise ConfigError(f"{first['msg']}; correct or unset the variable", key=variable) from None
+        name, *inside = [str(part) for part in first["loc"]]
+        place = f"{'.'.join(inside)}: " if inside else ""
+        raise ConfigError(
+            f"{place}{first['msg']}; correct or unset the variable", key=f"EVALOPS_{name.upper()}"
+        ) from None

@@ -22,8 +22,9 @@ class EvalRun:
     """A row of `eval_runs`. `score` and `se` are on the 1–5 scale; None until known, or where nothing was scored.
 
     `cost_usd` is None where the price of any paid call is unknown. `dagster_run_id` is the root of the re-executions.
-    `status_reason` says in words why a run is partial, invalid or failed. `plan_key` is the digest of the comparability
-    key as it was asked for, before any endpoint resolved a model's name: what a run that goes on has to match.
+    `status_reason` says in words why a run is partial, invalid or failed. `plan_key` is the digest of what a run has to
+    match to go on: the comparability key as asked for, before any endpoint resolved a model's name, and the endpoints.
+    `weights` maps `scorer.axis` to its share of a case's score, `breakdown` to its mean.
     """
 
     id: int
@@ -36,6 +37,7 @@ class EvalRun:
     comparability: ComparabilityKey
     plan_key: str
     created_at: datetime
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
     model_id: str | None = None
     judge_model_id: str | None = None
     score: Decimal | None = None
@@ -55,11 +57,15 @@ class EvalRun:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A row of `responses`: one answer, or the error that stands in its place (`error_class` set, `text` None)."""
+    """A row of `responses`: one answer, or the error that stands in its place (`error_class` set, `text` None).
+
+    `case_group` is the case's, so that standard errors can be clustered by it whatever becomes of the suite.
+    """
 
     case_id: str
     repeat: int
     text: str | None = None
+    case_group: str | None = None
     model: str | None = None
     finish_reason: str | None = None
     prompt_tokens: int | None = None

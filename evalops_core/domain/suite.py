@@ -62,7 +62,8 @@ class Suite:
     """Everything one eval run of a feature needs to know.
 
     `interval_hours` is the length of its windows; `daily_budget_usd` the soft cap of its scheduled runs' judge spend
-    in US dollars a day, None for none. `folder` is where it was read from.
+    in US dollars a day, `hard_cap_usd` the hard cap of what one eval run spends, None for none. `folder` is where it
+    was read from.
     """
 
     feature: str
@@ -76,6 +77,7 @@ class Suite:
     repeats: int = 1
     interval_hours: int = 24
     daily_budget_usd: Decimal | None = None
+    hard_cap_usd: Decimal | None = None
     regression: RegressionSpec = RegressionSpec()
 
     @cached_property

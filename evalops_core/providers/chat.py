@@ -14,10 +14,10 @@ from pydantic import SecretStr
 
 from evalops_core.domain.chat import ChatReply, ChatRequest, ModelRef, Usage
 from evalops_core.domain.json import Json
-from evalops_core.errors import CallError, PermanentError
+from evalops_core.errors import CallError
 from evalops_core.providers.foreign import count, first, items, mapping, string
 from evalops_core.providers.http import Answer, Endpoint
-from evalops_core.providers.retry import CallPolicy
+from evalops_core.providers.retry import BeforeRetry, CallPolicy
 
 _SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided", "grammar")
 
@@ -29,8 +29,9 @@ class ChatClient:
     is where to call, if `ref` does not say so itself (the embedded model's ref says `embedded`, its server has a
     port). ConfigError where it is no address.
 
-    An endpoint that refuses structured output (400 or 422 naming it) is asked once more without, and then never again
-    by this client; whoever asks for a schema checks the reply in any case.
+    An endpoint that refuses structured output, or a parameter of the request (400 or 422 naming it: reasoning models
+    take no temperature), is asked once more without, and then never again by this client; whoever asks for a schema
+    checks the reply in any case.
     """
 
     def __init__(
@@ -45,35 +46,52 @@ class ChatClient:
         self._ref = ref
         self._endpoint = Endpoint(session, base_url or ref.base_url, "chat/completions", api_key, policy)
         self._takes_schema = True
+        self._refused: set[str] = set()
 
     @property
     def ref(self) -> ModelRef:
         return self._ref
 
-    async def complete(self, request: ChatRequest) -> ChatReply:
-        """See `ChatModel`.
+    async def complete(self, request: ChatRequest, *, before_retry: BeforeRetry | None = None) -> ChatReply:
+        """See `ChatModel`; `before_retry`: see `with_retries`.
 
         The text is the message's content; without one, its refusal, or the arguments of its first tool call (so that
         a suite may pass `tools`). A reply without any of these is an empty text (a reasoning model that ran out of
         tokens), unless the endpoint says that it filtered it: PermanentError.
         """
         deadline = asyncio.get_running_loop().time() + self._endpoint.policy.deadline_s
-        schema = request.json_schema if self._takes_schema else None
-        try:
-            return self._reply(await self._endpoint.post(self._body(request, schema), deadline=deadline))
-        except PermanentError as error:
-            if schema is None or error.status not in (400, 422) or not _names_schema(str(error)):
-                raise
+        spent = 0
+        while True:
+            schema = request.json_schema if self._takes_schema else None
+            try:
+                body = self._body(request, schema)
+                answer = await self._endpoint.post(body, deadline=deadline, before_retry=before_retry)
+                return self._reply(answer, spent)
+            except CallError as error:
+                spent += error.attempts
+                if not self._learns(error, request, schema):
+                    error.attempts = spent
+                    raise
+
+    def _learns(self, error: CallError, request: ChatRequest, schema: Mapping[str, Json] | None) -> bool:
+        """Whether the endpoint refused something that can be left out; it then stays out for this client's life.
+
+        That is the schema, or a parameter of the request itself. What the suite's author chose (the ref's parameters)
+        is never left out: the evaluation would be of something else.
+        """
+        if error.status not in (400, 422):
+            return False
+        if schema is not None and _names_schema(str(error)):
             self._takes_schema = False
-            spent = error.attempts
-        try:
-            return self._reply(await self._endpoint.post(self._body(request, None), deadline=deadline), spent)
-        except CallError as error:
-            error.attempts += spent
-            raise
+            return True
+        own = request.parameters.keys() - self._ref.parameters.keys() - self._refused
+        named = {name for name in own if name in str(error)}
+        self._refused |= named
+        return bool(named)
 
     def _body(self, request: ChatRequest, schema: Mapping[str, Json] | None) -> dict[str, Json]:
-        asked = {**self._ref.parameters, **request.parameters}
+        own = {name: value for name, value in request.parameters.items() if name not in self._refused}
+        asked = {**self._ref.parameters, **own}
         body: dict[str, Json] = {
             "model": self._ref.name,
             "messages": [{"role": message.role, "content": message.content} for message in request.messages],
@@ -90,11 +108,14 @@ class ChatClient:
         choice = mapping(first(body.get("choices")))
         message = mapping(choice.get("message"))
         if not message:
-            raise self._endpoint.error("answered 200 with no choices[0].message: is it a chat endpoint?", status=200)
+            raise self._endpoint.error(
+                "answered 200 with no choices[0].message: is it a chat endpoint?", status=200, maybe_billed=True
+            )
         finish_reason = string(choice.get("finish_reason"))
         text = _text(message)
         if not text and finish_reason == "content_filter":
-            raise self._endpoint.error("filtered its answer (finish_reason content_filter)", status=200)
+            filtered = "filtered its answer (finish_reason content_filter)"
+            raise self._endpoint.error(filtered, status=200, maybe_billed=True)
         usage = mapping(body.get("usage"))
         return ChatReply(
             text=text,

@@ -21,7 +21,7 @@ from yarl import URL
 from evalops_core.domain.json import Json
 from evalops_core.errors import CallError, ConfigError, PermanentError
 from evalops_core.providers.foreign import mapping, string
-from evalops_core.providers.retry import CallPolicy, TryLaterError, retry_after_s, with_retries
+from evalops_core.providers.retry import BeforeRetry, CallPolicy, TryLaterError, retry_after_s, with_retries
 
 _LONGEST_MESSAGE = 300
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -74,8 +74,10 @@ class Endpoint:
             azure = root.host.endswith(".azure.com")  # whose classic deployments know no bearer keys
             self._headers.update({"api-key": self._key} if azure else {"Authorization": f"Bearer {self._key}"})
 
-    async def post(self, payload: Mapping[str, Json], *, deadline: float | None = None) -> Answer:
-        """The answer, or TransientError / PermanentError. `deadline`: see `with_retries`."""
+    async def post(
+        self, payload: Mapping[str, Json], *, deadline: float | None = None, before_retry: BeforeRetry | None = None
+    ) -> Answer:
+        """The answer, or TransientError / PermanentError. `deadline` and `before_retry`: see `with_retries`."""
         try:
             data = orjson.dumps(payload, default=_plain)
         except TypeError as error:
@@ -87,12 +89,14 @@ class Endpoint:
             body = await self._once(data, timeout_s)
             return body, loop.time() - start
 
-        (body, latency_s), attempts = await with_retries(send, self.policy, deadline=deadline)
+        (body, latency_s), attempts = await with_retries(
+            send, self.policy, deadline=deadline, before_retry=before_retry
+        )
         return Answer(body, latency_s, attempts)
 
-    def error(self, message: str, *, status: int | None = None) -> PermanentError:
+    def error(self, message: str, *, status: int | None = None, maybe_billed: bool = False) -> PermanentError:
         """A PermanentError of this endpoint, fit to be shown: no key in it, and short."""
-        return PermanentError(f"{self.host} {self._shown(message)}", status=status)
+        return PermanentError(f"{self.host} {self._shown(message)}", status=status, maybe_billed=maybe_billed)
 
     async def _once(self, data: bytes, timeout_s: float) -> Mapping[str, Any]:
         try:
@@ -106,12 +110,13 @@ class Endpoint:
                 raw = await response.read()
         # Causes are cut off (`from None`): some of aiohttp's exceptions hold the request's headers, key included.
         except asyncio.TimeoutError:
-            raise TryLaterError(f"{self.host} did not answer within {timeout_s:.4g} s") from None
+            raise TryLaterError(f"{self.host} did not answer within {timeout_s:.4g} s", maybe_billed=True) from None
         except (aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError) as error:
             raise self.error(f"cannot be called: {error}") from None
         except (aiohttp.ClientError, OSError) as error:
             what = self._shown(str(error) or type(error).__name__)
-            raise TryLaterError(f"{self.host} could not be reached, or hung up: {what}") from None
+            sent = not isinstance(error, aiohttp.ClientConnectorError)
+            raise TryLaterError(f"{self.host} could not be reached, or hung up: {what}", maybe_billed=sent) from None
         except ValueError as error:  # a header that cannot be sent: a key with a line break in it
             raise self.error(f"cannot be called: {error}") from None
         if response.status == 200:
@@ -124,7 +129,9 @@ class Endpoint:
         except ValueError:
             if content_type == "text/html":
                 raise self.error("answered with a web page; is its base_url right?", status=200) from None
-            raise TryLaterError(f"{self.host} answered 200 with cut-off or invalid JSON", status=200) from None
+            raise TryLaterError(
+                f"{self.host} answered 200 with cut-off or invalid JSON", status=200, maybe_billed=True
+            ) from None
         if not isinstance(body, dict):
             raise self.error("answered 200 with JSON that is no object", status=200)
         answer = mapping(body)

@@ -37,19 +37,35 @@ class CallPolicy:
 class TryLaterError(TransientError):
     """One attempt failed in a way that another may not; `retry_after_s` is the pause the endpoint asked for."""
 
-    def __init__(self, message: str, *, status: int | None = None, retry_after_s: float | None = None) -> None:
-        super().__init__(message, status=status)
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        maybe_billed: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, maybe_billed=maybe_billed)
         self.retry_after_s = retry_after_s
 
 
+BeforeRetry = Callable[[CallError], Awaitable[None]]
+
+
 async def with_retries(
-    send: Callable[[float], Awaitable[T]], policy: CallPolicy, *, deadline: float | None = None
+    send: Callable[[float], Awaitable[T]],
+    policy: CallPolicy,
+    *,
+    deadline: float | None = None,
+    before_retry: BeforeRetry | None = None,
 ) -> tuple[T, int]:
     """What `send(timeout_s)` returns, and the number of attempts it took.
 
     `deadline` is an instant of the running loop's clock; without it, `policy.deadline_s` from now. Only a
     `TryLaterError` is tried again; where the next attempt could only start after the deadline, the call is given up at
-    once. Raises TransientError once given up, and lets every other exception through (CallErrors with their attempts).
+    once. `before_retry` is awaited before each further attempt, with what became of the last one; an exception of its
+    ends the call. Raises TransientError once given up, and lets every other exception through (CallErrors with their
+    attempts).
     """
     now = asyncio.get_running_loop().time
     start = now()
@@ -62,17 +78,28 @@ async def with_retries(
     def give_up(state: RetryCallState) -> bool:
         return state.attempt_number >= policy.max_attempts or now() + state.upcoming_sleep >= end
 
+    async def announce(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if before_retry is not None and isinstance(error, TryLaterError):
+            await before_retry(error)
+
     attempts = 0
     try:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(TryLaterError), wait=pause, stop=give_up, reraise=True
+            retry=retry_if_exception_type(TryLaterError),
+            wait=pause,
+            stop=give_up,
+            before_sleep=announce,
+            reraise=True,
         ):
             with attempt:
                 attempts += 1
                 return await send(max(0.001, min(policy.timeout_s, end - now()))), attempts
     except TryLaterError as last:
         reason = _why_given_up(last, attempts, policy, end - now(), now() - start)
-        raise TransientError(f"{last}; {reason}", attempts=attempts, status=last.status) from None
+        raise TransientError(
+            f"{last}; {reason}", attempts=attempts, status=last.status, maybe_billed=last.maybe_billed
+        ) from None
     except CallError as error:
         error.attempts = attempts
         raise

@@ -30,13 +30,13 @@ def begin(plan: Plan, runs: EvalRuns, now: datetime) -> Begun:
     or the model was changed since: then it is closed as failed and a new one begins. A manual run is continued only
     where an earlier one of the same window and plan was interrupted; otherwise each is new.
     """
+    runs.fail_left_over(plan.suite.feature, plan.window.start, now)
     before = _unfinished(plan, runs)
     if before is not None:
         if before.run_type == "scheduled" and before.status == "completed":
             return Begun(before, "done")
-        if before.plan_key == plan.key.digest:
-            runs.adopt(before.id, plan.dagster_run_id)
-            return Begun(replace(before, status="running", dagster_run_id=plan.dagster_run_id), "resumed")
+        if before.plan_key == plan.resume_key:
+            return Begun(runs.adopt(before.id, plan.dagster_run_id), "resumed")
         runs.fail(before.id, "the suite or the model changed before the run was finished", now)
     run = runs.insert(_new(plan))
     if run is not None:
@@ -47,33 +47,54 @@ def begin(plan: Plan, runs: EvalRuns, now: datetime) -> Begun:
     return Begun(other, "done")
 
 
+def continued(plan: Plan, runs: EvalRuns) -> EvalRun | None:
+    """The eval run that `begin` would go on with, or find done; nothing is changed."""
+    before = _unfinished(plan, runs)
+    if before is None or (before.run_type == "scheduled" and before.status == "completed"):
+        return before
+    return before if before.plan_key == plan.resume_key else None
+
+
 def locate(plan: Plan, runs: EvalRuns) -> EvalRun:
     """The eval run that a later step of the same Dagster run works on.
 
-    It is the one this Dagster run began, or else, where only later steps were chosen, the window's latest.
+    It is the one this Dagster run began, or else, where only later steps were chosen, the window's latest that is not
+    somebody else's unfinished work.
     """
     feature, key = plan.suite.feature, plan.window.key
     run = None
-    if plan.run_type == "scheduled":
-        run = runs.scheduled(feature, key)
-    elif plan.dagster_run_id is not None:
+    if plan.dagster_run_id is not None:
         run = runs.of_dagster_run(feature, key, plan.dagster_run_id)
-    run = run or runs.latest(feature, key)
+    if run is None and plan.run_type == "scheduled":
+        run = runs.scheduled(feature, key)
     if run is None:
-        raise EvalOpsError(f"there are no responses of {feature} in window {key} yet: materialize {feature}/responses")
+        run = runs.latest_ended(feature, key)
+    if run is None:
+        raise EvalOpsError(
+            f"there are no finished responses of {feature} in window {key} yet: materialize {feature}/responses"
+        )
     return run
 
 
 def rescore(plan: Plan, runs: EvalRuns, results: CaseResults) -> EvalRun:
     """The eval run whose responses are to be judged: located, or a copy of it where its scores are already final.
 
-    Answers are never paid for twice because a rubric changed: a copy is a new manual run over the same responses.
+    Answers are never paid for twice because a rubric changed: a copy is a new manual run over the same responses, and
+    keeps what they were made from. EvalOpsError where today's cases or prompt are others than those answered.
     """
     run = locate(plan, runs)
-    same_dagster_run = plan.dagster_run_id is not None and run.dagster_run_id == plan.dagster_run_id
-    if run.status == "running" or same_dagster_run or plan.run_type == "scheduled":
+    mine = plan.dagster_run_id is not None and run.dagster_run_id == plan.dagster_run_id
+    same_scorers = run.comparability.scorers == plan.scorers_version
+    if (mine and same_scorers) or (plan.run_type == "scheduled" and run.run_type == "scheduled"):
         return run
-    copy = runs.insert(replace(_new(plan), run_type="manual"))
+    asked, answered = plan.key, run.comparability
+    if (asked.dataset, asked.prompt, asked.cases) != (answered.dataset, answered.prompt, answered.cases):
+        raise EvalOpsError(
+            f"the answers of eval run {run.id} were made from other cases or another prompt of {run.feature}: "
+            f"materialize {run.feature}/responses too"
+        )
+    judged = replace(answered, scorers=asked.scorers, judge=asked.judge, judge_parameters=asked.judge_parameters)
+    copy = runs.insert(replace(_new(plan), run_type="manual", comparability=judged, git_sha=run.git_sha))
     if copy is None:
         raise EvalOpsError("a manual run could not be stored")
     results.copy_responses(run.id, copy.id)
@@ -82,13 +103,14 @@ def rescore(plan: Plan, runs: EvalRuns, results: CaseResults) -> EvalRun:
 
 def _unfinished(plan: Plan, runs: EvalRuns) -> EvalRun | None:
     feature, key = plan.suite.feature, plan.window.key
-    if plan.run_type == "scheduled":
-        return runs.scheduled(feature, key)
+    mine = None
     if plan.dagster_run_id is not None:
         mine = runs.of_dagster_run(feature, key, plan.dagster_run_id)
-        if mine is not None and mine.run_type == "manual" and mine.status == "running":
-            return mine
-    return runs.unfinished_manual(feature, key, plan.key.digest)
+    if mine is not None and mine.status != "completed":
+        return mine
+    if plan.run_type == "scheduled":
+        return runs.scheduled(feature, key)
+    return runs.unfinished_manual(feature, key, plan.resume_key)
 
 
 def _new(plan: Plan) -> NewRun:
@@ -97,6 +119,8 @@ def _new(plan: Plan) -> NewRun:
         window=plan.window,
         run_type=plan.run_type,
         comparability=plan.key,
+        plan_key=plan.resume_key,
+        weights={f"{scorer}.{axis}": weight for (scorer, axis), weight in plan.weights.items()},
         git_sha=plan.git_sha,
         dagster_run_id=plan.dagster_run_id,
     )

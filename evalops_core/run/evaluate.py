@@ -6,21 +6,26 @@ generate, judge, finish).
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from evalops_core.domain.chat import ChatModel
+from evalops_core.domain.budget import Price
+from evalops_core.domain.chat import ChatModel, ModelRef
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.begin import Begun, begin, locate, rescore
+from evalops_core.run.budget import Spending
+from evalops_core.run.daily_budget import SpendingRules
 from evalops_core.run.finish import finish
-from evalops_core.run.generate import Price, generate
+from evalops_core.run.generate import generate
 from evalops_core.run.judge import judge
+from evalops_core.run.metered import require_price
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.scorers.protocol import Scorer
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
+from evalops_core.store.spend import SpendLedger
 from evalops_core.suites.render import PromptRenderer
 
 
@@ -45,29 +50,38 @@ class Tools:
 
     runs: EvalRuns
     results: CaseResults
-    connect: Callable[[Plan], AbstractAsyncContextManager[Models]]
+    ledger: SpendLedger
+    spending: SpendingRules
+    price_of: Callable[[ModelRef], Price]
+    connect: Callable[[Plan, Spending], AbstractAsyncContextManager[Models]]
     now: Callable[[], datetime]
 
 
 async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
     """Begin or resume the plan's eval run and store its missing responses.
 
-    EvalOpsError, and the run closed as failed, where not a single case got a response.
+    EvalOpsError, and the run closed as failed, where not a single case got a response. ConfigError, with nothing
+    begun, where a hard cap is to hold and a price is unknown. Where a hard cap stops it, the run's `status_reason` says
+    so from then on, and makes it `partial` in the end.
     """
+    _require_prices(plan, tools)
     begun = begin(plan, tools.runs, tools.now())
     if begun.how == "done":
         return begun
-    async with tools.connect(plan) as models:
-        await generate(
+    async with _spending(plan, tools, begun.run) as spending, tools.connect(plan, spending) as models:
+        stopped = await generate(
             begun.run,
             plan,
             model=models.model,
             render=PromptRenderer(plan.suite).render,
             price=models.model_price,
             results=tools.results,
+            spending=spending,
             concurrency=models.model_concurrency,
             report=report,
         )
+    if stopped is not None:
+        return replace(begun, run=tools.runs.note(begun.run.id, stopped))
     responses = tools.results.responses(begun.run.id)
     if all(response.error_class for response in responses):
         first = responses[0].error_text if responses else "there are no cases"
@@ -76,36 +90,49 @@ async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
     return begun
 
 
-async def score(plan: Plan, tools: Tools, report: Report) -> EvalRun:
-    """Store the missing scores of the plan's eval run; of one that is done, nothing is missing."""
-    run = rescore(plan, tools.runs, tools.results)
+async def score(plan: Plan, tools: Tools, report: Report, run: EvalRun | None = None) -> EvalRun:
+    """Store the missing scores of `run`, or of the plan's eval run; of one that is done, nothing is missing."""
+    run = run or rescore(plan, tools.runs, tools.results)
     if _is_done(run):
         return run
-    async with tools.connect(plan) as models:
-        await judge(
+    _require_prices(plan, tools)
+    async with _spending(plan, tools, run) as spending, tools.connect(plan, spending) as models:
+        stopped = await judge(
             run,
             plan,
             scorers=models.scorers,
             render=PromptRenderer(plan.suite).render,
             price=models.judge_price,
             results=tools.results,
+            spending=spending,
             concurrency=models.scorer_concurrency,
             report=report,
         )
-    return run
+    return run if stopped is None else tools.runs.note(run.id, stopped)
 
 
-def conclude(plan: Plan, tools: Tools) -> EvalRun:
-    """Compute and store the score of the plan's eval run from its rows."""
-    run = locate(plan, tools.runs)
+def conclude(plan: Plan, tools: Tools, run: EvalRun | None = None) -> EvalRun:
+    """Compute and store the score of `run`, or of the plan's eval run, from its rows."""
+    run = tools.runs.get(run.id) if run else locate(plan, tools.runs)
     return run if _is_done(run) else finish(run, plan, runs=tools.runs, results=tools.results, now=tools.now())
 
 
 async def evaluate(plan: Plan, tools: Tools, report: Report) -> EvalRun:
     """All three steps."""
-    await answer(plan, tools, report)
-    await score(plan, tools, report)
-    return conclude(plan, tools)
+    begun = await answer(plan, tools, report)
+    await score(plan, tools, report, begun.run)
+    return conclude(plan, tools, begun.run)
+
+
+def _spending(plan: Plan, tools: Tools, run: EvalRun) -> Spending:
+    return Spending(run, tools.ledger, tools.spending.caps(plan.suite), tools.now, tools.spending.patience)
+
+
+def _require_prices(plan: Plan, tools: Tools) -> None:
+    if tools.spending.caps(plan.suite):
+        for ref in (plan.model, plan.judge):
+            if ref is not None:
+                require_price(ref, tools.price_of(ref))
 
 
 def _is_done(run: EvalRun) -> bool:

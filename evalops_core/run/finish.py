@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from evalops_core.domain.eval_run import EvalRun, Response, RunStatus, ScoreRow
 from evalops_core.domain.score import Outcome, RunScore, Score, Unscored, reduce_repeats, summarise, weigh_axes
-from evalops_core.errors import EvalOpsError
 from evalops_core.run.plan import Plan
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns, Finished
@@ -20,16 +19,13 @@ from evalops_core.store.runs import EvalRuns, Finished
 
 def finish(run: EvalRun, plan: Plan, *, runs: EvalRuns, results: CaseResults, now: datetime) -> EvalRun:
     """Compute and store the run's score; doing it again gives the same."""
-    if run.comparability.scorers != plan.scorers_version:
-        raise EvalOpsError(
-            f"the scorers of {run.feature} changed since eval run {run.id} was judged: "
-            f"materialize {run.feature}/judgments together with its eval_score"
-        )
     responses, scores = results.responses(run.id), results.scores(run.id)
-    cases = case_outcomes(plan, responses, scores)
-    groups = {case.id: case.group for case in plan.cases}
+    cases = case_outcomes(run, plan, responses, scores)
+    groups = {r.case_id: r.case_group for r in responses}
     summary = summarise(cases, groups, axis_means(cases, scores))
     status, reason = judge_status(summary, cases, plan.suite.regression.min_coverage)
+    if was_stopped(run) and not (summary.n_unscored == 0 and nothing_missing(run, cases, responses, scores)):
+        status, reason = "partial", run.status_reason
     model = most_common(r.model for r in responses)
     judge = most_common(s.model for s in scores)
     resolved = replace(
@@ -49,19 +45,26 @@ def finish(run: EvalRun, plan: Plan, *, runs: EvalRuns, results: CaseResults, no
             n_unscored=summary.n_unscored,
             coverage=summary.coverage,
             breakdown=summary.axes,
-            prompt_tokens=_total([*(r.prompt_tokens for r in responses), *(s.prompt_tokens for s in scores)]),
-            completion_tokens=_total(
-                [*(r.completion_tokens for r in responses), *(s.completion_tokens for s in scores)]
-            ),
+            prompt_tokens=total([call.prompt_tokens for call in calls(responses, scores)]),
+            completion_tokens=total([call.completion_tokens for call in calls(responses, scores)]),
             cost_usd=cost(responses, scores),
             finished_at=run.finished_at or now,
         ),
     )
 
 
-def case_outcomes(plan: Plan, responses: Sequence[Response], scores: Sequence[ScoreRow]) -> dict[str, Outcome]:
-    """Case id → its score over axes and repeats, or why it has none; every case of the plan is there."""
-    weights = plan.weights
+def case_outcomes(
+    run: EvalRun, plan: Plan, responses: Sequence[Response], scores: Sequence[ScoreRow]
+) -> dict[str, Outcome]:
+    """Case id → its score over axes and repeats, or why it has none.
+
+    Weights and repeats are the run's own, so that a suite that changed since does not change the past. Every case of
+    the plan is there if the run is of the plan's cases, else every case that the run asked.
+    """
+    key = run.comparability
+    same = (key.dataset, key.cases) == (plan.key.dataset, plan.key.cases)
+    ids = [case.id for case in plan.cases] if same else list(dict.fromkeys(r.case_id for r in responses))
+    weights = {tuple_of(axis): share for axis, share in run.weights.items()}
     answers = {(r.case_id, r.repeat): r for r in responses}
     axes: dict[tuple[str, int], dict[tuple[str, str], Outcome]] = {}
     for row in scores:
@@ -75,10 +78,24 @@ def case_outcomes(plan: Plan, responses: Sequence[Response], scores: Sequence[Sc
             return Unscored(f"no response ({answer.error_class}): {answer.error_text}")
         return weigh_axes(axes.get((case_id, repeat), {}), weights)
 
-    return {
-        case.id: reduce_repeats([outcome(case.id, repeat) for repeat in range(plan.suite.repeats)])
-        for case in plan.cases
-    }
+    return {case: reduce_repeats([outcome(case, repeat) for repeat in range(key.repeats)]) for case in ids}
+
+
+def was_stopped(run: EvalRun) -> bool:
+    """Whether a hard cap ended a stage since the run was begun or resumed: nothing else leaves a reason so early."""
+    return run.status_reason is not None and run.status in ("running", "partial")
+
+
+def nothing_missing(
+    run: EvalRun, cases: Iterable[str], responses: Sequence[Response], scores: Sequence[ScoreRow]
+) -> bool:
+    """Whether every repeat of every case was asked, and every answer judged on every axis, however it went."""
+    asked = {(r.case_id, r.repeat) for r in responses}
+    judged = {(s.case_id, s.repeat, f"{s.scorer}.{s.axis}") for s in scores}
+    answered = [(r.case_id, r.repeat) for r in responses if r.error_class is None]
+    return all((case, repeat) in asked for case in cases for repeat in range(run.comparability.repeats)) and all(
+        (*key, axis) in judged for key in answered for axis in run.weights
+    )
 
 
 def axis_means(cases: Mapping[str, Outcome], scores: Sequence[ScoreRow]) -> dict[str, float]:
@@ -97,7 +114,7 @@ def judge_status(summary: RunScore, cases: Mapping[str, Outcome], min_coverage: 
     """Whether the score may be trusted: with too few cases scored it is invalid, which is not the same as low."""
     if summary.n_unscored == 0 and summary.n > 0:
         return "completed", None
-    reasons = Counter(o.reason.split(":")[0] for o in cases.values() if isinstance(o, Unscored))
+    reasons = Counter(": ".join(o.reason.split(": ", 2)[:2]) for o in cases.values() if isinstance(o, Unscored))
     listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3)) or "the suite has no cases"
     words = f"{summary.n_unscored} of {summary.n + summary.n_unscored} cases have no score: {listed}"
     if summary.n == 0 or summary.coverage < min_coverage:
@@ -105,11 +122,22 @@ def judge_status(summary: RunScore, cases: Mapping[str, Outcome], min_coverage: 
     return "completed", words
 
 
+def calls(responses: Sequence[Response], scores: Sequence[ScoreRow]) -> list[Response | ScoreRow]:
+    """The rows that stand for an answered call: a judge's call is on the first of its axes."""
+    return [*(r for r in responses if r.error_class is None), *(s for s in scores if s.model)]
+
+
 def cost(responses: Sequence[Response], scores: Sequence[ScoreRow]) -> Decimal | None:
     """US dollars of all answered calls; None where the price of any of them is unknown."""
-    paid = [r.cost_usd for r in responses if r.error_class is None] + [s.cost_usd for s in scores if s.model]
+    paid = [call.cost_usd for call in calls(responses, scores)]
     known = [amount for amount in paid if amount is not None]
     return sum(known, Decimal(0)) if len(known) == len(paid) else None
+
+
+def total(counts: Sequence[int | None]) -> int | None:
+    """Their sum; None where any of them is unknown."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def most_common(names: Iterable[str | None]) -> str | None:
@@ -117,9 +145,10 @@ def most_common(names: Iterable[str | None]) -> str | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _total(counts: Sequence[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+def tuple_of(axis: str) -> tuple[str, str]:
+    """`scorer.axis` as a pair; a scorer's name has no dot, an axis may."""
+    scorer, _, name = axis.partition(".")
+    return scorer, name
 
 
 def _decimal(value: float | None, unit: str) -> Decimal | None:

@@ -6,17 +6,18 @@ scoring (judge).
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 
-from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Message, Usage
+from evalops_core.domain.budget import Price
+from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Message
 from evalops_core.domain.eval_run import EvalRun, Response
 from evalops_core.domain.suite import Case
 from evalops_core.errors import CallError
+from evalops_core.run.budget import Spending
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.run.stage import run_stage
 from evalops_core.store.results import CaseResults
-
-Price = Callable[[str, Usage], "Decimal | None"]  # (resolved model id, tokens) → US dollars; None where unknown
 
 
 async def generate(
@@ -27,10 +28,14 @@ async def generate(
     render: Callable[[Case], Sequence[Message]],
     price: Price,
     results: CaseResults,
+    spending: Spending,
     concurrency: int,
     report: Report,
-) -> None:
-    """Store a response for every case and repeat that has none yet; what failed before is tried once more."""
+) -> str | None:
+    """Store a response for every case and repeat that has none yet; what failed before is tried once more.
+
+    Returns why it was stopped before that, None where it was not.
+    """
     have = {(r.case_id, r.repeat) for r in results.responses(run.id) if r.error_class is None}
     missing = [(case, repeat) for case, repeat in plan.jobs if (case.id, repeat) not in have]
 
@@ -42,11 +47,11 @@ async def generate(
             return [_failure(case, repeat, error)]
         return [_response(case, repeat, reply, price(reply.model, reply.usage))]
 
-    await run_stage(
+    return await run_stage(
         "responses",
         missing,
         answer,
-        lambda rows: results.save_responses(run.id, rows),
+        lambda rows: spending.save(partial(results.save_responses, run.id, rows)),
         concurrency=concurrency,
         failed=lambda rows: any(row.error_class for row in rows),
         resumed=len(plan.jobs) - len(missing),
@@ -58,6 +63,7 @@ def _response(case: Case, repeat: int, reply: ChatReply, cost_usd: "Decimal | No
     return Response(
         case_id=case.id,
         repeat=repeat,
+        case_group=case.group,
         text=reply.text,
         model=reply.model,
         finish_reason=reply.finish_reason,
@@ -73,6 +79,7 @@ def _failure(case: Case, repeat: int, error: CallError) -> Response:
     return Response(
         case_id=case.id,
         repeat=repeat,
+        case_group=case.group,
         attempts=error.attempts,
         error_class=type(error).__name__,
         error_text=str(error),

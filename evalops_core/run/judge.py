@@ -5,13 +5,15 @@ the run's score (finish).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
+from evalops_core.domain.budget import Price
 from evalops_core.domain.chat import Message
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Score
 from evalops_core.domain.scorer import Scored, axes_of
 from evalops_core.domain.suite import Case
-from evalops_core.run.generate import Price
+from evalops_core.run.budget import Spending
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.run.stage import run_stage
@@ -27,12 +29,14 @@ async def judge(
     render: Callable[[Case], Sequence[Message]],
     price: Price,
     results: CaseResults,
+    spending: Spending,
     concurrency: int,
     report: Report,
-) -> None:
+) -> str | None:
     """Store every axis of every stored answer that has no score yet; what could not be scored before is tried again.
 
-    An answer that failed is left alone: it has nothing to judge, and its error is the case's reason.
+    An answer that failed is left alone: it has nothing to judge, and its error is the case's reason. Returns why it was
+    stopped before the last score, None where it was not.
     """
     cases = {case.id: case for case in plan.cases}
     answers = [r for r in results.responses(run.id) if r.error_class is None and r.case_id in cases]
@@ -46,11 +50,11 @@ async def judge(
         axes = await scorer.score(Item(case=case, prompt=render(case), answer=answer.text or ""))
         return [_row(answer, scorer, axis, price) for axis in axes]
 
-    await run_stage(
+    return await run_stage(
         "judgments",
         missing,
         score,
-        lambda rows: results.save_scores(run.id, rows),
+        lambda rows: spending.save(partial(results.save_scores, run.id, rows)),
         concurrency=concurrency,
         failed=lambda rows: not all(isinstance(row.outcome, Score) for row in rows),
         resumed=len(jobs) - len(missing),

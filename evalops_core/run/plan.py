@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from evalops_core.domain.chat import ModelRef
 from evalops_core.domain.comparability import ComparabilityKey
 from evalops_core.domain.eval_run import RunType
+from evalops_core.domain.json import content_hash
 from evalops_core.domain.scorer import ScorerSpec, axis_weights
 from evalops_core.domain.suite import Case, Suite
 from evalops_core.domain.window import Window
@@ -47,6 +48,12 @@ class Plan:
     @property
     def weights(self) -> dict[tuple[str, str], float]:
         return axis_weights(self.specs)
+
+    @property
+    def resume_key(self) -> str:
+        """Digest of what an interrupted run must share with this plan to be continued: the key and the endpoints."""
+        judge = self.judge.base_url if self.judge else None
+        return content_hash([self.key.as_json(), self.model.base_url, judge])
 
     @property
     def key(self) -> ComparabilityKey:

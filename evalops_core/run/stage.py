@@ -9,10 +9,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
+from evalops_core.errors import EvalOpsError
 from evalops_core.run.progress import Progress, Report
 
 Job = TypeVar("Job")
 Row = TypeVar("Row")
+
+
+class StopStageError(EvalOpsError):
+    """No further job may be started; those in flight may finish."""
 
 
 async def run_stage(
@@ -25,17 +30,18 @@ async def run_stage(
     failed: Callable[[Sequence[Row]], bool],
     resumed: int = 0,
     report: Report,
-) -> None:
+) -> str | None:
     """Do every job, at most `concurrency` at a time, and save the rows each gives.
 
     `save` is called in a thread with what has piled up since its last call (group commit); a job counts as one of the
     `concurrency` until its rows are saved. `resumed` jobs were found
     done beforehand and only count for `report`; `failed` says of a job's rows whether they are results.
     Where the stage is cancelled, or a job or `save` raises, no new job is started, those in flight are cancelled, the
-    rows that are there are saved, and the exception goes on.
+    rows that are there are saved, and the exception goes on. A job that raises StopStageError counts as not done: no
+    new job is started, those in flight finish, and why is returned.
     """
     started, done, failures = time.monotonic(), resumed, 0
-    total = resumed + len(jobs)
+    total, stopped = resumed + len(jobs), list[str]()
     writer = _Writer(save)
     waiting = iter(jobs)
 
@@ -45,11 +51,17 @@ async def run_stage(
     async def worker(todo: Iterator[Job]) -> None:
         nonlocal done, failures
         for job in todo:
-            rows = await work(job)
+            try:
+                rows = await work(job)
+            except StopStageError as stop:
+                stopped.append(str(stop))
+                return
             await writer.put(rows)
             done += 1
             failures += failed(rows)
             tell()
+            if stopped:
+                return
 
     tell()
     tasks = [asyncio.ensure_future(worker(waiting)) for _ in range(min(concurrency, len(jobs)))]
@@ -60,6 +72,7 @@ async def run_stage(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await writer.close()
+    return stopped[0] if stopped else None
 
 
 async def _all_or_first_error(tasks: Iterable["asyncio.Future[None]"]) -> None:

@@ -7,7 +7,7 @@ A group goes over as one JSON array that the server unfolds (`INSERT … SELECT 
 one plan and one round trip however many rows, for a thirtieth of the client's work that a statement a row takes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
     Engine,
     Select,
     Table,
@@ -27,7 +28,6 @@ from sqlalchemy import (
     column,
     func,
     literal,
-    null,
     select,
     text,
 )
@@ -39,6 +39,7 @@ from evalops_core.domain.score import Score, Unscored
 from evalops_core.store.storable import storable
 from evalops_core.store.tables import RESPONSES, SCORES
 
+Also = Callable[[Connection], None]
 _GROUP = 1000  # rows a statement: bounds memory on both sides, far from the 256 MB that jsonb can hold
 
 
@@ -51,23 +52,29 @@ class CaseResults:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def save_responses(self, run_id: int, responses: Sequence[Response]) -> None:
-        """Saves what is new. An answer once stored stays; an error gives way to whatever comes after it."""
+    def save_responses(self, run_id: int, responses: Sequence[Response], also: Also | None = None) -> None:
+        """Saves what is new. An answer once stored stays; an error gives way to whatever comes after it.
+
+        `also` is done in the same transaction.
+        """
         rows: dict[tuple[str, int], Response] = {}
         for response in responses:  # one statement may touch a row once only, so the same rule is applied here
             key = response.case_id, response.repeat
             if key not in rows or rows[key].error_class is not None:
                 rows[key] = response
-        self._save(RESPONSES, run_id, [_from_response(rows[key]) for key in sorted(rows)])
+        self._save(RESPONSES, run_id, [_from_response(rows[key]) for key in sorted(rows)], also)
 
-    def save_scores(self, run_id: int, scores: Sequence[ScoreRow]) -> None:
-        """Saves what is new. A value replaces anything, as re-scoring must; an Unscored never replaces a value."""
+    def save_scores(self, run_id: int, scores: Sequence[ScoreRow], also: Also | None = None) -> None:
+        """Saves what is new. A value replaces anything, as re-scoring must; an Unscored never replaces a value.
+
+        `also` is done in the same transaction.
+        """
         rows: dict[tuple[str, int, str, str], ScoreRow] = {}
         for score in scores:
             key = score.case_id, score.repeat, score.scorer, score.axis
             if key not in rows or isinstance(score.outcome, Score) or isinstance(rows[key].outcome, Unscored):
                 rows[key] = score
-        self._save(SCORES, run_id, [_from_score(rows[key]) for key in sorted(rows)])
+        self._save(SCORES, run_id, [_from_score(rows[key]) for key in sorted(rows)], also)
 
     def responses(self, run_id: int) -> list[Response]:
         """By case id, then repeat."""
@@ -82,21 +89,23 @@ class CaseResults:
     def copy_responses(self, from_run: int, to_run: int) -> int:
         """Gives `to_run` the responses of `from_run` by the rule of `save_responses`; returns how many it took.
 
-        A copy costs 0 and has no tokens of its own: `to_run` paid for none of them, and sums must not count them twice.
+        A copy has cost 0 and 0 tokens: `to_run` paid for none of them, and sums must not count them twice.
         """
-        unpaid = {"cost_usd": literal(0), "prompt_tokens": null(), "completion_tokens": null()}
+        unpaid = {name: literal(0).label(name) for name in ("cost_usd", "prompt_tokens", "completion_tokens")}
         columns = [unpaid.get(column.name, column) for column in _columns(RESPONSES)]
         source = select(literal(to_run), *columns).where(RESPONSES.c.eval_run_id == from_run)
         with self._engine.begin() as connection:
             return connection.execute(_insert(RESPONSES, source)).rowcount
 
-    def _save(self, table: Table, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        if not rows:
+    def _save(self, table: Table, run_id: int, rows: Sequence[Mapping[str, Any]], also: Also | None) -> None:
+        if not rows and also is None:
             return
         with self._engine.begin() as connection:
             for start in range(0, len(rows), _GROUP):
                 group = orjson.dumps(rows[start : start + _GROUP]).decode()
                 connection.execute(_save_statement(table), {"run": run_id, "rows": group})
+            if also is not None:
+                also(connection)
 
 
 @cache
@@ -138,6 +147,7 @@ def _from_response(response: Response) -> dict[str, Any]:
         "case_id": response.case_id,
         "repeat": response.repeat,
         "text": storable(response.text),
+        "case_group": storable(response.case_group),
         "model": storable(response.model),
         "finish_reason": storable(response.finish_reason),
         "prompt_tokens": response.prompt_tokens,

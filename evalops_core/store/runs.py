@@ -34,6 +34,8 @@ class NewRun:
     window: Window
     run_type: RunType
     comparability: ComparabilityKey
+    plan_key: str
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
     git_sha: str | None = None
     dagster_run_id: str | None = None
 
@@ -67,7 +69,6 @@ class EvalRuns:
 
     def insert(self, new: NewRun) -> EvalRun | None:
         """The run, `running`; None where the window has its scheduled run already (one that has not failed)."""
-        key = new.comparability.digest
         statement = (
             insert(EVAL_RUNS)
             .values(
@@ -77,8 +78,9 @@ class EvalRuns:
                 partition_key=new.window.key,
                 run_type=new.run_type,
                 comparability=new.comparability.as_json(),
-                comparability_key=key,
-                plan_key=key,
+                comparability_key=new.comparability.digest,
+                plan_key=new.plan_key,
+                weights=dict(new.weights),
                 git_sha=new.git_sha,
                 dagster_run_id=new.dagster_run_id,
             )
@@ -107,19 +109,39 @@ class EvalRuns:
         """The window's one scheduled run that has not failed."""
         return self._newest(_RUNS.feature == feature, _RUNS.partition_key == partition_key, ONE_SCHEDULED)
 
+    def last_scheduled(self, feature: str) -> EvalRun | None:
+        """The feature's newest scheduled run, of any window, that has not failed."""
+        return self._newest(_RUNS.feature == feature, ONE_SCHEDULED)
+
+    def fail_left_over(self, feature: str, before: datetime, now: datetime) -> int:
+        """Fails the runs that are still `running` though their window ended by `before`; returns how many."""
+        statement = (
+            update(EVAL_RUNS)
+            .where(_RUNS.feature == feature, _RUNS.status == "running", _RUNS.window_end <= before)
+            .values(status="failed", status_reason="its window ended before it was finished", finished_at=now)
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
     def unfinished_manual(self, feature: str, partition_key: str, plan_key: str) -> EvalRun | None:
-        """The newest manual run of this plan that is still `running`, or was when its process died."""
+        """The newest manual run of this plan that a cap has stopped, that is still `running` or was so when its
+        process died."""
         return self._newest(
             _RUNS.feature == feature,
             _RUNS.partition_key == partition_key,
             _RUNS.plan_key == plan_key,
             _RUNS.run_type == "manual",
-            _RUNS.status == "running",
+            _RUNS.status.in_(("running", "partial")),
         )
 
     def latest(self, feature: str, partition_key: str) -> EvalRun | None:
         """The window's newest run of either type that has not failed."""
         return self._newest(_RUNS.feature == feature, _RUNS.partition_key == partition_key, _NOT_FAILED)
+
+    def latest_ended(self, feature: str, partition_key: str) -> EvalRun | None:
+        """The same, leaving out those that are still `running`."""
+        ended = _RUNS.status.not_in(("failed", "running"))
+        return self._newest(_RUNS.feature == feature, _RUNS.partition_key == partition_key, ended)
 
     def recent(self, feature: str | None, limit: int) -> list[EvalRun]:
         """At most `limit` runs of a feature, or of all of them, whatever their type and status; newest first."""
@@ -156,6 +178,10 @@ class EvalRuns:
             cost_usd=finished.cost_usd,
             finished_at=finished.finished_at,
         )
+
+    def note(self, run_id: int, reason: str) -> EvalRun:
+        """The run, which goes on with a reason why it will not get far; `adopt` takes it back."""
+        return self._update(run_id, status_reason=storable(reason))
 
     def fail(self, run_id: int, reason: str, now: datetime) -> EvalRun:
         """The run, `failed`, which gives its window free; a completed one stays as it ended."""

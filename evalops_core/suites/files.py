@@ -28,6 +28,7 @@ from evalops_core.suites.scorer_files import AnyScorerFile, JudgeFile, ScorerFil
 
 Role = Literal["system", "user", "assistant"]
 _RESERVED = ("model", "messages", "stream")
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,7}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_ID = 200
 
@@ -127,11 +128,19 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _owner(value: str) -> str:
+    """Dagster shows owners and refuses the whole code location for one that is neither."""
+    value = _one_line(value)
+    if not (_EMAIL.fullmatch(value) if "@" in value else value.removeprefix("team:").strip()):
+        raise ValueError("expected an e-mail address, team:NAME, or a plain name")
+    return value
+
+
 class SuiteFile(FileModel):
     """A feature's evaluation suite."""
 
     description: str = Field(default="", description="What the feature does, for people.")
-    owner: Annotated[str, AfterValidator(_one_line)] | None = Field(
+    owner: Annotated[str, AfterValidator(_owner)] | None = Field(
         default=None, description="Who answers for it: an e-mail address, team:NAME, or a plain name."
     )
     model: ModelFile = Field(default=ModelFile(), description="Which model answers.")
@@ -143,6 +152,9 @@ class SuiteFile(FileModel):
     interval: Interval = Field(default=24, description="Hours between scheduled runs, `24` or `24h`.")
     daily_budget_usd: Annotated[Amount, Field(ge=0, le=1_000_000)] | None = Field(
         default=None, description="Soft cap of the judge's spend a day, in US dollars."
+    )
+    hard_cap_usd: Annotated[Amount, Field(ge=0, le=1_000_000)] | None = Field(
+        default=None, description="Hard cap of what one eval run spends, in US dollars; 0 for none."
     )
     cases: Text = Field(default="cases.jsonl", description="The cases' file, inside this folder.")
     regression: RegressionFile = Field(default=RegressionFile(), description="When a lower score counts.")

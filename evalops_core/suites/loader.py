@@ -54,6 +54,7 @@ def load_suite(folder: Path) -> Suite:
         repeats=written.repeats,
         interval_hours=written.interval,
         daily_budget_usd=written.daily_budget_usd,
+        hard_cap_usd=written.hard_cap_usd,
         regression=RegressionSpec(written.regression.drop, written.regression.min_coverage),
     )
     check_prompt(suite, placed, document, file, cases_file)

@@ -48,6 +48,7 @@ scorers:
 repeats: 1 # how many times each case is asked
 interval: 24 # hours between scheduled runs: 1, 2, 3, 4, 6, 8, 12, 24 or 168
 # daily_budget_usd: 1.50         # soft cap of the judge's spend
+# hard_cap_usd: 2.00             # what one eval run may spend at most
 
 regression:
   drop: 0.5 # a fall by this much on the 1–5 scale counts

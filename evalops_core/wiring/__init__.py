@@ -4,6 +4,7 @@ What belongs here: which implementation stands behind which port, and where endp
 What does not: any decision about an evaluation.
 """
 
+from evalops_core.store.gate import Gate, GateError, Held
 from evalops_core.wiring.database import (
     dagster_url,
     embedded_server,
@@ -19,6 +20,9 @@ from evalops_core.wiring.suites import Suites, read_suites
 from evalops_core.wiring.workshop import Workshop, open_workshop, workshop_over
 
 __all__ = [
+    "Gate",
+    "GateError",
+    "Held",
     "Suites",
     "Workshop",
     "connect",

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import datetime
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from evalops_core.postgres.guard import guarded_server
 from evalops_core.postgres.server import EmbeddedServer
@@ -34,7 +34,7 @@ def while_needed(settings: Settings) -> Generator[None, None, None]:
 
     One that was running before, or that another process began to need meanwhile, is left alone.
     """
-    if settings.database_url is not None or embedded_server(settings).status() is not None:
+    if settings.database_url is not None:
         yield
         return
     with guarded_server(settings.home / "postgres"):
@@ -97,4 +97,7 @@ def dagster_url(settings: Settings) -> SecretStr:
                 connection.execute(text("CREATE SCHEMA IF NOT EXISTS dagster"))
     finally:
         engine.dispose()
-    return SecretStr(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster")
+    parsed = make_url(url)
+    given = parsed.query.get("options", "")
+    options = " ".join([*([given] if isinstance(given, str) else given), "-csearch_path=dagster"]).strip()
+    return SecretStr(parsed.update_query_dict({"options": options}).render_as_string(hide_password=False))

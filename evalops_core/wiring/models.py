@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import SecretStr
 
+from evalops_core.domain.budget import Price
 from evalops_core.domain.chat import EmbeddingModel, ModelRef, Usage
 from evalops_core.domain.scorer import ScorerSpec, SimilaritySpec, in_force
 from evalops_core.domain.suite import ModelSpec, Suite
@@ -22,11 +24,12 @@ from evalops_core.providers.embeddings import EmbeddingClient
 from evalops_core.providers.http import open_session
 from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDING_MODEL_ID
 from evalops_core.providers.local_model.process import ModelServer
-from evalops_core.providers.pricing import price
+from evalops_core.providers.pricing import PriceOverride, price
 from evalops_core.providers.retry import CallPolicy
 from evalops_core.providers.scripted import ScriptedChat
+from evalops_core.run.budget import Spending
 from evalops_core.run.evaluate import Models
-from evalops_core.run.generate import Price
+from evalops_core.run.metered import MeteredChat
 from evalops_core.run.plan import Plan
 from evalops_core.scorers.registry import build_scorers, scorers_fingerprint
 from evalops_core.settings import EMBEDDED, Settings
@@ -34,9 +37,9 @@ from evalops_core.settings import EMBEDDED, Settings
 OPENAI = "https://api.openai.com/v1"
 
 
-def model_server(settings: Settings) -> ModelServer:
-    """The embedded models' server; one that this process starts ends some time after it, at the latest."""
-    return ModelServer(settings.home, owner_pid=os.getpid())
+def model_server(settings: Settings, *, stays: bool = False) -> ModelServer:
+    """The embedded models' server; one that this process starts ends some time after it, at the latest, or `stays`."""
+    return ModelServer(settings.home, owner_pid=None if stays else os.getpid())
 
 
 def model_ref(spec: ModelSpec, settings: Settings) -> ModelRef:
@@ -87,8 +90,11 @@ def scorers_version(specs: Sequence[ScorerSpec], folder: Path, settings: Setting
 
 
 @asynccontextmanager
-async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None]:
-    """The models of a plan over one HTTP session; the embedded ones' server is started if it is not running."""
+async def connect(settings: Settings, plan: Plan, spending: Spending) -> AsyncGenerator[Models, None]:
+    """The models of a plan over one HTTP session, every call of theirs metered by `spending`.
+
+    The embedded models' server is started if it is not running.
+    """
     policy = CallPolicy(
         timeout_s=settings.call_timeout_s, deadline_s=settings.call_deadline_s, max_attempts=settings.call_max_attempts
     )
@@ -98,20 +104,24 @@ async def connect(settings: Settings, plan: Plan) -> AsyncGenerator[Models, None
         local, engines = await asyncio.to_thread(_start_embedded, settings)
     key = None if embedded else _model_key(plan, settings)
     async with open_session(settings.max_concurrency) as session:
-        judge = None
+        ceiling = settings.completion_ceiling
+        judge, judge_price = None, price_of(settings, plan.judge or plan.model)
         if plan.judge is not None:
             secret = _key(settings, settings.judge_api_key, plan.judge.base_url, "EVALOPS_JUDGE_API_KEY")
-            judge = ChatClient(session, plan.judge, secret, policy)
+            client = ChatClient(session, plan.judge, secret, policy)
+            judge = MeteredChat(client, "eval.judge", judge_price, spending, ceiling)
+        client = ChatClient(session, plan.model, key, policy, base_url=local if embedded else None)
+        model_price = price_of(settings, plan.model)
         yield Models(
-            model=ChatClient(session, plan.model, key, policy, base_url=local if embedded else None),
+            model=MeteredChat(client, "eval.generate", model_price, spending, ceiling),
             scorers=build_scorers(
                 plan.specs,
                 judge=judge,
                 embeddings=_embeddings(session, settings, policy, local),
                 folder=plan.suite.folder,
             ),
-            model_price=_price_at(plan.model.base_url),
-            judge_price=_price_at(plan.judge.base_url if plan.judge else EMBEDDED),
+            model_price=model_price,
+            judge_price=judge_price,
             # more at a time would only wait in the embedded server's queue, and the wait would count as latency
             model_concurrency=min(engines, settings.max_concurrency) if embedded else settings.max_concurrency,
             scorer_concurrency=settings.max_concurrency,
@@ -167,9 +177,17 @@ def _key(settings: Settings, configured: SecretStr | None, base_url: str, variab
     return secret
 
 
-def _price_at(base_url: str) -> Price:
+def price_of(settings: Settings, ref: ModelRef) -> Price:
+    """What calls of `ref` cost. A price of the settings holds for the id that the endpoint resolves the name to, and,
+    given for the name asked for, for whatever that resolves to."""
+    overrides = {
+        name: PriceOverride(given.input_per_mtok, given.output_per_mtok) for name, given in settings.prices.items()
+    }
+
+    @lru_cache(maxsize=1024)  # each call's price is asked for twice: for its row and for the ledger
     def of(model_id: str, usage: Usage) -> Decimal | None:
-        return price(model_id, base_url, usage)
+        known = ref.name if ref.name in overrides and model_id not in overrides else model_id
+        return price(known, ref.base_url, usage, overrides)
 
     return of
 

@@ -4,24 +4,29 @@ import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from evalops_core.domain.eval_run import RunType
 from evalops_core.domain.scorer import JudgeSpec, in_force
 from evalops_core.domain.suite import Suite
 from evalops_core.domain.window import window_of, window_of_key
+from evalops_core.run.budget import Patience
+from evalops_core.run.daily_budget import SpendingRules
 from evalops_core.run.evaluate import Tools
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.settings import Settings
+from evalops_core.store.gate import Gate
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
+from evalops_core.store.spend import SpendLedger
 from evalops_core.wiring.database import open_store
-from evalops_core.wiring.models import connect, judge_ref, model_ref, scorers_version
+from evalops_core.wiring.models import connect, judge_ref, model_ref, price_of, scorers_version
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class Workshop:
     engine: Engine
     tools: Tools
     report: Report | None = None
+
+    def gate(self) -> Gate:
+        """The gate in front of this store's eval runs."""
+        return Gate(SecretStr(self.engine.url.render_as_string(hide_password=False)))
 
     def plan(
         self,
@@ -76,10 +85,25 @@ def workshop_over(engine: Engine, settings: Settings, report: Report | None = No
     tools = Tools(
         runs=EvalRuns(engine),
         results=CaseResults(engine),
+        ledger=SpendLedger(engine),
+        spending=spending_rules(settings),
+        price_of=partial(price_of, settings),
         connect=partial(connect, settings),
         now=lambda: datetime.now(timezone.utc),
     )
     return Workshop(settings, engine, tools, report)
+
+
+def spending_rules(settings: Settings) -> SpendingRules:
+    return SpendingRules(
+        daily_budget_usd=settings.daily_budget_usd,
+        on_unknown=settings.budget_fail,
+        hard_cap_run_usd=settings.hard_cap_run_usd,
+        hard_cap_day_usd=settings.hard_cap_day_usd,
+        completion_ceiling=settings.completion_ceiling,
+        # a reservation must outlive the call it was made for, with all of its retries
+        patience=Patience(ttl=timedelta(seconds=settings.call_deadline_s) + timedelta(minutes=10)),
+    )
 
 
 def git_sha(folder: Path) -> str | None:

@@ -2,6 +2,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,6 +140,31 @@ def test_an_error_counts_the_attempt_with_the_schema_too(mock_openai: MockOpenAI
     with pytest.raises(PermanentError) as caught:
         complete(mock_openai, JUDGE)
     assert caught.value.attempts == len(mock_openai.requests()) == 2
+
+
+def test_a_parameter_of_ours_that_the_endpoint_refuses_is_left_out_from_then_on(mock_openai: MockOpenAI) -> None:
+    mock_openai.configure(
+        fail_status=400, fail_times=1, fail_message="'temperature' does not support 0 with this model"
+    )
+    first, second = (replace(QUESTION, parameters={"temperature": 0, "top_p": 1}) for _ in range(2))
+    replies = complete(mock_openai, first, second, policy=ONCE)
+    assert [reply.attempts for reply in replies] == [2, 1]
+    assert [request["outcome"] for request in mock_openai.requests()] == ["400", "ok", "ok"]
+
+
+def test_a_parameter_that_the_suite_s_author_chose_is_never_left_out(mock_openai: MockOpenAI) -> None:
+    mock_openai.configure(
+        fail_status=400, fail_times=1, fail_message="'temperature' does not support 0 with this model"
+    )
+
+    async def scene() -> None:
+        async with open_session(1) as session:
+            ref = ModelRef("mock-model", mock_openai.base_url, {"temperature": 0})
+            await ChatClient(session, ref, None, ONCE).complete(QUESTION)
+
+    with pytest.raises(PermanentError, match="does not support 0"):
+        asyncio.run(scene())
+    assert len(mock_openai.requests()) == 1
 
 
 def test_a_400_for_another_reason_stays_an_error(mock_openai: MockOpenAI) -> None:

@@ -223,3 +223,27 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Asks another process until it has noticed; the test's own timeout is the end of the patience."""
     while not await holds():
         pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [
+        ({"rate_hang": 1.0}, True),
+        ({"rate_cutoff": 1.0}, True),
+        ({"rate_truncated": 1.0}, True),
+        ({"rate_reset": 1.0}, True),
+        ({"rate_429": 1.0, "retry_after": "0"}, False),
+        ({"rate_500": 1.0}, False),
+        ({"fail_status": 401}, False),
+    ],
+)
+def test_an_error_says_whether_the_endpoint_may_have_charged_for_it(
+    mock_openai: MockOpenAI, fault: dict[str, float | str], billed: bool
+) -> None:
+    mock_openai.configure(**fault)
+    policy = CallPolicy(timeout_s=0.5, deadline_s=60, max_attempts=2, base_backoff_s=0.001, max_backoff_s=0.001)
+    assert the_error(ask(mock_openai.base_url, policy=policy)).maybe_billed is billed
+
+
+def test_an_endpoint_that_was_never_reached_charges_nothing() -> None:
+    assert not the_error(ask("http://127.0.0.1:1/v1", policy=TWICE)).maybe_billed

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalops_core.errors import PermanentError, TransientError
+from evalops_core.errors import CallError, PermanentError, TransientError
 from evalops_core.providers.retry import CallPolicy, TryLaterError, retry_after_s, with_retries
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -113,3 +113,19 @@ def test_a_date_in_the_past_asks_for_no_pause() -> None:
 def test_whatever_the_header_says_a_pause_is_a_number_from_zero_on_or_unknown(header: str) -> None:
     pause = retry_after_s({"retry-after": header, "retry-after-ms": header}, NOW)
     assert pause is None or 0 <= pause < float("inf")
+
+
+def test_each_repetition_is_announced_before_it_is_made_and_may_be_refused() -> None:
+    sent: list[float] = []
+    announced: list[tuple[int, bool]] = []
+
+    async def before_retry(error: CallError) -> None:
+        announced.append((len(sent), error.maybe_billed))
+        if len(sent) == 2:
+            raise LookupError("no money left")
+
+    send = failing(9, lambda: TryLaterError("busy", maybe_billed=True), sent)
+    with pytest.raises(LookupError, match="no money left"):
+        asyncio.run(with_retries(send, QUICK, before_retry=before_retry))
+    assert announced == [(1, True), (2, True)]
+    assert len(sent) == 2

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from evalops_core.domain.eval_run import EvalRun, RunType
 from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.suite import Suite
+from evalops_core.domain.window import window_of
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, evaluate, score
 from evalops_core.run.finish import case_outcomes
@@ -40,7 +42,7 @@ def run(workshop: Workshop, suite: Suite, run_type: RunType = "manual", dagster_
 
 def outcomes(workshop: Workshop, plan: Plan, run: EvalRun) -> dict[str, Score | Unscored]:
     results = workshop.tools.results
-    return case_outcomes(plan, results.responses(run.id), results.scores(run.id))
+    return case_outcomes(run, plan, results.responses(run.id), results.scores(run.id))
 
 
 def interrupt(workshop: Workshop, plan: Plan, when: Callable[[Progress], bool]) -> None:
@@ -237,16 +239,79 @@ def test_a_changed_rubric_judges_the_stored_answers_without_paying_for_them_agai
     assert float(second.score or 0) == pytest.approx(expected, abs=0.001)
 
 
-def test_a_score_is_not_computed_from_judgments_of_other_scorers(
+def test_a_score_is_recomputed_as_it_was_judged_whatever_became_of_the_suite(
     workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
 ) -> None:
-    suite = make_suite(tmp_path, mock_openai.base_url, cases=2)
-    run(workshop, suite, "manual", "first")
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=5)
+    first = run(workshop, suite, "manual", "first")
     file = suite.folder / "suite.yaml"
     file.write_text(file.read_text().replace("weight: 2", "weight: 9"))
+    (suite.folder / "cases.jsonl").write_text('{"id": "another", "input": "x", "reference": "y"}\n')
     plan = workshop.plan(load_suite(suite.folder), run_type="manual", dagster_run_id="first")
-    with pytest.raises(EvalOpsError, match="materialize orders/judgments together"):
-        conclude(plan, workshop.tools)
+    again = conclude(plan, workshop.tools)
+    assert (again.id, again.score, again.se, again.n) == (first.id, first.score, first.se, 5)
+
+
+def test_a_rubric_changed_while_judging_judges_a_copy_instead_of_mixing_two_rubrics(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=12)
+    plan = workshop.plan(suite, run_type="manual", dagster_run_id="root")
+    interrupt(workshop, plan, lambda progress: progress.stage == "judgments" and progress.done >= 4)
+    file = suite.folder / "suite.yaml"
+    file.write_text(file.read_text().replace("weight: 2", "weight: 9"))
+    changed = workshop.plan(load_suite(suite.folder), run_type="manual", dagster_run_id="root")
+    asyncio.run(score(changed, workshop.tools, silent))
+    done = conclude(changed, workshop.tools)
+    assert (done.status, done.n) == ("completed", 12)
+    assert done.comparability.scorers == changed.scorers_version
+    assert mock_openai.stats()["by_kind"]["generate"] == 12
+
+
+def test_answers_of_another_prompt_are_not_judged_as_if_they_were_of_this_one(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    run(workshop, make_suite(tmp_path, mock_openai.base_url, cases=3), "scheduled", "first")
+    changed = make_suite(tmp_path, mock_openai.base_url, cases=3, prompt="Please: {{ input }}")
+    plan = workshop.plan(changed, run_type="manual", dagster_run_id="rescore")
+    with pytest.raises(EvalOpsError, match=r"another prompt of orders: materialize orders/responses too"):
+        asyncio.run(score(plan, workshop.tools, silent))
+
+
+def test_somebody_elses_unfinished_run_is_neither_judged_nor_finished(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=10)
+    theirs = workshop.plan(suite, run_type="scheduled", dagster_run_id="theirs")
+    interrupt(workshop, theirs, lambda progress: progress.done >= 5)
+    mine = workshop.plan(suite, run_type="manual", dagster_run_id="mine")
+    with pytest.raises(EvalOpsError, match="no finished responses of orders"):
+        asyncio.run(score(mine, workshop.tools, silent))
+    with pytest.raises(EvalOpsError, match="no finished responses of orders"):
+        conclude(mine, workshop.tools)
+
+
+def test_the_same_model_at_another_endpoint_does_not_continue_an_interrupted_run(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=10)
+    interrupt(workshop, workshop.plan(suite, run_type="manual"), lambda progress: progress.done >= 5)
+    elsewhere = make_suite(tmp_path, mock_openai.base_url.replace("127.0.0.1", "localhost"), cases=10)
+    assert workshop.plan(elsewhere, run_type="manual").key == workshop.plan(suite, run_type="manual").key
+    run(workshop, elsewhere)
+    assert mock_openai.stats()["by_kind"]["generate"] >= 15
+
+
+def test_a_run_left_over_from_a_window_that_has_ended_is_closed_by_the_next(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=10)
+    yesterday = window_of(workshop.tools.now() - timedelta(days=1), 24)
+    old = workshop.plan(suite, run_type="scheduled", partition_key=yesterday.key)
+    interrupt(workshop, old, lambda progress: progress.done >= 5)
+    run(workshop, suite, "scheduled")
+    left = workshop.tools.runs.recent("orders", 10)[-1]
+    assert (left.status, left.status_reason) == ("failed", "its window ended before it was finished")
 
 
 def test_judging_before_anything_was_answered_says_what_to_do(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from evalops_core.run.progress import Progress, silent
-from evalops_core.run.stage import run_stage
+from evalops_core.run.stage import StopStageError, run_stage
 
 
 class Shelf:
@@ -152,3 +152,25 @@ def test_a_stage_without_jobs_ends_at_once() -> None:
 
     asyncio.run(run_stage("s", [], work, shelf.save, concurrency=4, failed=never_failed, report=silent))
     assert shelf.calls == 0
+
+
+def test_a_job_that_stops_the_stage_lets_those_in_flight_finish_and_starts_no_other() -> None:
+    shelf, started = Shelf(), list[int]()
+
+    async def scenario() -> str | None:
+        stopped = asyncio.Event()
+
+        async def work(job: int) -> list[int]:
+            started.append(job)
+            if job == 1:
+                stopped.set()
+                raise StopStageError("the money is spent")
+            await stopped.wait()
+            await asyncio.sleep(0)
+            return [job]
+
+        return await run_stage("s", range(100), work, shelf.save, concurrency=3, failed=never_failed, report=silent)
+
+    assert asyncio.run(scenario()) == "the money is spent"
+    assert sorted(shelf.rows) == [0, 2]
+    assert sorted(started) == [0, 1, 2]

@@ -31,6 +31,7 @@ def new(
         window=window,
         run_type=run_type,
         comparability=key(model=model),
+        plan_key=key(model=model).digest,
         git_sha="abc123",
         dagster_run_id=dagster_run_id,
     )

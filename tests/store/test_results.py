@@ -224,8 +224,9 @@ def test_copied_responses_fill_what_the_other_run_lacks_and_cost_it_nothing(
     results.save_responses(run, [ANSWER, Response("b", 0, text="x"), Response("c", 0, text="z")])
     results.save_responses(other_run, [ERROR, kept])
     assert results.copy_responses(run, other_run) == 2
-    unpaid = replace(ANSWER, cost_usd=Decimal(0), prompt_tokens=None, completion_tokens=None)
-    assert results.responses(other_run) == [unpaid, kept, Response("c", 0, text="z", cost_usd=Decimal(0))]
+    third = Response("c", 0, text="z", cost_usd=Decimal(0), prompt_tokens=0, completion_tokens=0)
+    unpaid = replace(ANSWER, cost_usd=Decimal(0), prompt_tokens=0, completion_tokens=0)
+    assert results.responses(other_run) == [unpaid, kept, third]
     assert results.copy_responses(run, other_run) == 0
 
 

@@ -15,7 +15,15 @@ from evalops_core.store.engine import make_engine
 from evalops_core.store.schema import current, downgrade, ensure_current, head, upgrade
 from evalops_core.store.tables import METADATA, SCHEMA, VIEWS
 
-ALL = ["0001_eval_runs", "0002_add_eval_run_type", "0003_trend_and_spend", "0004_alerts", "0005_drift"]
+ALL = [
+    "0001_eval_runs",
+    "0002_add_eval_run_type",
+    "0003_trend_and_spend",
+    "0004_alerts",
+    "0005_drift",
+    "0006_ledger",
+    "0007_recompute",
+]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.
 _CATALOG = text("""

@@ -7,7 +7,7 @@ statements, and the steps that lead here (`migrations/versions`).
 from evalops_core.store.tables.alerts import BASELINES, INCIDENTS, OUTBOX, VERDICTS
 from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
 from evalops_core.store.tables.drift import DRIFT_CENTROIDS, LLM_TRACES
-from evalops_core.store.tables.operations import DEPLOYMENT, SPEND
+from evalops_core.store.tables.operations import DEPLOYMENT, SPEND, SPEND_HOLDS
 from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SCHEMA",
     "SCORES",
     "SPEND",
+    "SPEND_HOLDS",
     "VERDICTS",
     "VIEWS",
 ]
