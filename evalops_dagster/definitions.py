@@ -13,7 +13,9 @@ from evalops_core.settings import load_settings
 from evalops_core.wiring import Workshop, installed_since, read_suites
 from evalops_dagster.features import broken_feature, feature_assets
 from evalops_dagster.jobs import eval_jobs
-from evalops_dagster.resources import workshop_resource
+from evalops_dagster.resources import gate_resource, workshop_resource
+from evalops_dagster.schedules import eval_schedules
+from evalops_dagster.sensors import gate_reaper
 from evalops_dagster.trend import TREND, trend_asset
 
 
@@ -23,22 +25,27 @@ def build_definitions(
     since: datetime,
     broken: Mapping[str, str] | None = None,
     workshop: Workshop | None = None,
+    reaper: dg.SensorDefinition | None = None,
 ) -> dg.Definitions:
     """Everything for `suites`, whose windows start with the one that holds `since`.
 
     `broken` maps features whose suite cannot be used to the reason. `workshop` takes the place of the one that each
-    Dagster run opens for itself.
+    Dagster run and each tick opens for itself, `reaper` that of the sensor with the usual patience.
     """
     chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
+    jobs = eval_jobs(suites.values(), TREND)
     return dg.Definitions(
         assets=[
             *chains,
             trend_asset(list(suites)),
             *(broken_feature(feature, problem) for feature, problem in (broken or {}).items()),
         ],
-        jobs=eval_jobs(suites.values(), TREND),
+        jobs=jobs,
+        schedules=eval_schedules(suites.values(), jobs, workshop),
+        sensors=[reaper or gate_reaper()],
         resources={
-            "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop)
+            "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
+            "gate": gate_resource,
         },
         # One process an eval run: the calls are async I/O, and the lock belongs to the process.
         executor=dg.in_process_executor,

@@ -4,7 +4,6 @@ What belongs here: the assets of one suite and what they tell. What does not: ho
 suites there are (definitions). Steps pass nothing to each other: each finds its rows by feature, window and run.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -16,12 +15,14 @@ from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, score
 from evalops_core.run.facts import latency_of, worst
-from evalops_core.run.finish import case_outcomes
+from evalops_core.run.finish import case_outcomes, most_common
 from evalops_core.run.plan import Plan
-from evalops_core.run.progress import Report, sparing
-from evalops_core.wiring import Workshop
+from evalops_core.run.progress import Progress, Report, sparing
+from evalops_core.wiring import Held, Workshop
 from evalops_dagster import metadata as say
+from evalops_dagster.interruptible import run_interruptible
 from evalops_dagster.partitions import window_partitions
+from evalops_dagster.resources import POOL
 from evalops_dagster.tags import read_tags
 
 COVERAGE = "coverage"
@@ -37,7 +38,11 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         "owners": _owners(suite.owner),
         "tags": {"evalops/feature": feature},
     }
-    windowed: dict[str, Any] = {**common, "partitions_def": window_partitions(suite.interval_hours, since)}
+    windowed: dict[str, Any] = {
+        **common,
+        "partitions_def": window_partitions(suite.interval_hours, since),
+        "pool": POOL,
+    }
     model = suite.model.name or "the configured model"
     times = "asked once each" if suite.repeats == 1 else f"asked {suite.repeats} times each"
     scorers = ", ".join(spec.name for spec in suite.scorers)
@@ -69,14 +74,17 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         description=f"What {model} answers to every golden case, {times}. "
         "Each answer is stored as it arrives; an interrupted run continues where it stopped.",
     )
-    def responses(context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
+    def responses(
+        context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop], gate: dg.ResourceParam[Held]
+    ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
-        begun = _explained(lambda: asyncio.run(answer(plan, tools, _report(context, evalops))))
+        begun = _explained(lambda: run_interruptible(answer(plan, tools, _report(context, evalops, gate))))
         rows = tools.results.responses(begun.run.id)
         return dg.MaterializeResult(
             metadata={
                 **say.response_metadata(rows, latency_of(rows)),
-                **say.run_metadata(begun.run),
+                **say.call_metadata(rows, []),
+                **say.run_metadata(begun.run, model=most_common(row.model for row in rows)),
                 "begun": {"new": "anew", "resumed": "resumed", "done": "done before, nothing called"}[begun.how],
             }
         )
@@ -89,11 +97,19 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         description=f"Every response scored 1–5 by {scorers}. Materialized without new responses it judges the "
         "stored ones again, as a manual run.",
     )
-    def judgments(context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
+    def judgments(
+        context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop], gate: dg.ResourceParam[Held]
+    ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
-        run = _explained(lambda: asyncio.run(score(plan, tools, _report(context, evalops))))
+        run = _explained(lambda: run_interruptible(score(plan, tools, _report(context, evalops, gate))))
         rows = tools.results.scores(run.id)
-        return dg.MaterializeResult(metadata={**say.judgment_metadata(rows), **say.run_metadata(run)})
+        return dg.MaterializeResult(
+            metadata={
+                **say.judgment_metadata(rows),
+                **say.call_metadata([], rows),
+                **say.run_metadata(run, judge=most_common(row.model for row in rows)),
+            }
+        )
 
     @dg.asset(
         **windowed,
@@ -111,11 +127,14 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
             )
         ],
     )
-    def eval_score(context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
+    def eval_score(
+        context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop], gate: dg.ResourceParam[Held]
+    ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
+        gate.ensure()
         run = _explained(lambda: conclude(plan, tools))
         answers, rows = tools.results.responses(run.id), tools.results.scores(run.id)
-        looked_at = worst(plan.cases, case_outcomes(plan, answers, rows), answers, rows)
+        looked_at = worst(plan.cases, case_outcomes(run, plan, answers, rows), answers, rows)
         context.log.info(say.score_in_words(run))
         return dg.MaterializeResult(
             metadata={
@@ -152,8 +171,8 @@ def broken_feature(feature: str, problem: str) -> dg.AssetsDefinition:
 def _coverage(run: EvalRun) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=COVERAGE,
-        passed=run.status_reason is None,
-        severity=dg.AssetCheckSeverity.ERROR if run.status == "invalid" else dg.AssetCheckSeverity.WARN,
+        passed=run.status != "invalid",
+        severity=dg.AssetCheckSeverity.ERROR,
         description=run.status_reason,
         metadata=say.present({"coverage": run.coverage, "unscored cases": run.n_unscored}),
     )
@@ -170,8 +189,15 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
     )
 
 
-def _report(context: dg.AssetExecutionContext, workshop: Workshop) -> Report:
-    return workshop.report or sparing(context.log.info)
+def _report(context: dg.AssetExecutionContext, workshop: Workshop, gate: Held) -> Report:
+    """Progress as log lines, or as the workshop has it; a step that has lost the gate ends at its next result."""
+    show = workshop.report or sparing(context.log.info)
+
+    def report(progress: Progress) -> None:
+        gate.ensure()
+        show(progress)
+
+    return report
 
 
 def _explained(step: Callable[[], T]) -> T:

@@ -25,6 +25,7 @@ def eval_jobs(suites: Iterable[Suite], trend: dg.AssetKey) -> Sequence[Unresolve
             selection=dg.AssetSelection.groups(*names) | dg.AssetSelection.assets(trend),
             description=f"Evaluates {', '.join(names)} for a window of {hours} h.",
             executor_def=dg.in_process_executor,
+            tags={"evalops/gate": "eval"},
         )
         for hours, names in sorted(features.items())
     ]

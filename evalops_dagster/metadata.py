@@ -13,7 +13,9 @@ import dagster as dg
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Unscored
 from evalops_core.run.facts import CaseFacts, Latency
+from evalops_core.run.finish import calls, cost, total
 
+UNPRICED = "unknown: the model's price is not known"
 _CUT = 160  # characters of a text shown in a table's cell
 
 
@@ -26,15 +28,15 @@ def suite_metadata(cases: int, interval_hours: int, hashes: Mapping[str, str], f
     }
 
 
-def run_metadata(run: EvalRun) -> dict[str, Any]:
-    """What identifies an eval run and what it cost."""
+def run_metadata(run: EvalRun, model: str | None = None, judge: str | None = None) -> dict[str, Any]:
+    """What identifies an eval run; `model` and `judge` as resolved, where the run itself does not know them yet."""
     return present(
         {
             "eval run": str(run.id),  # a name, not a number to plot
             "run type": run.run_type,
             "window": f"{run.window_start:%Y-%m-%d %H:%M} to {run.window_end:%Y-%m-%d %H:%M} UTC",
-            "model": run.model_id or run.comparability.model,
-            "judge": judge_in_words(run),
+            "model": model or run.model_id or run.comparability.model,
+            "judge": judge_in_words(judge or run.judge_model_id or run.comparability.judge),
             "prompt hash": run.comparability.prompt,
             "dataset hash": run.comparability.dataset,
             "git sha": run.git_sha,
@@ -42,8 +44,7 @@ def run_metadata(run: EvalRun) -> dict[str, Any]:
     )
 
 
-def judge_in_words(run: EvalRun) -> str:
-    judge = run.judge_model_id or run.comparability.judge
+def judge_in_words(judge: str | None) -> str:
     return f"{judge} by rubric" if judge else "none configured: rules and similarity to the reference"
 
 
@@ -62,6 +63,21 @@ def response_metadata(responses: Sequence[Response], latency: Latency | None) ->
     return metadata
 
 
+def call_metadata(responses: Sequence[Response], scores: Sequence[ScoreRow]) -> dict[str, Any]:
+    """Tokens and cost of the answered calls among these rows; rules call nothing, so nothing is said of them."""
+    made = calls(responses, scores)
+    if not made:
+        return {}
+    amount = cost(responses, scores)
+    return present(
+        {
+            "prompt tokens": total([call.prompt_tokens for call in made]),
+            "completion tokens": total([call.completion_tokens for call in made]),
+            "cost (USD)": UNPRICED if amount is None else float(amount),
+        }
+    )
+
+
 def latency_metadata(latency: Latency | None) -> dict[str, Any]:
     return {} if latency is None else {"latency p50 (s)": latency.p50_s, "latency p95 (s)": latency.p95_s}
 
@@ -78,7 +94,7 @@ def score_metadata(run: EvalRun) -> dict[str, Any]:
             "status": run.status if run.status_reason is None else f"{run.status}: {run.status_reason}",
             "prompt tokens": run.prompt_tokens,
             "completion tokens": run.completion_tokens,
-            "cost (USD)": "unknown: the model's price is not known" if run.cost_usd is None else float(run.cost_usd),
+            "cost (USD)": UNPRICED if run.cost_usd is None else float(run.cost_usd),
             **{f"score of {short_axis(axis)}": round(value, 3) for axis, value in run.breakdown.items()},
         }
     )

@@ -1,14 +1,35 @@
-"""The one resource: a `Workshop`, opened for a Dagster run and closed with it."""
+"""The resources of a Dagster run: a `Workshop`, and the gate that only one eval run holds.
+
+What belongs here: opening them for a Dagster run and closing them with it. What does not: what they do.
+"""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from evalops_core.settings import load_settings
-from evalops_core.wiring import Workshop, open_workshop
+from evalops_core.wiring import GateError, Held, Workshop, open_workshop
+
+# The pool that eval runs queue for, one by one, however they are launched: tags of jobs do not reach runs that are
+# launched from an asset's page. `EvalOpsStorage` creates it, because the first use of a pool without slots leaks.
+POOL = "evalops_gate"
 
 
 @dg.resource(description="EvalOps as the settings of this process configure it: store, models, progress.")
 def workshop_resource(_: dg.InitResourceContext) -> Iterator[Workshop]:
     with open_workshop(load_settings()) as workshop:
         yield workshop
+
+
+@dg.resource(
+    required_resource_keys={"evalops"},
+    description="The lock in PostgreSQL that lets one eval run at a time through, whichever deployment it belongs to.",
+)
+def gate_resource(context: dg.InitResourceContext) -> Iterator[Held]:
+    """Held from before the first step that needs it until after the last; freed with the process at the latest."""
+    workshop: Workshop = context.resources.evalops
+    if context.run is None:
+        raise GateError("the gate is held for a Dagster run, and there is none")
+    log = context.log.info if context.log else None
+    with workshop.gate().hold(context.run.run_id, wait_s=workshop.settings.gate_wait_s, said=log) as held:
+        yield held

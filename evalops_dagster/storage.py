@@ -12,10 +12,14 @@ from dagster_postgres import DagsterPostgresStorage
 
 from evalops_core.settings import load_settings
 from evalops_core.wiring import dagster_url
+from evalops_dagster.resources import POOL
 
 
 class EvalOpsStorage(DagsterPostgresStorage):
-    """dagster-postgres at `EVALOPS_DAGSTER_DATABASE_URL`, or in schema `dagster` of the eval store's database."""
+    """dagster-postgres at `EVALOPS_DAGSTER_DATABASE_URL`, or in schema `dagster` of the eval store's database.
+
+    It also creates the pool that eval runs queue for, which Dagster does not do from `dagster.yaml` alone.
+    """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleMethodOverride]  # there is nothing to configure
@@ -26,4 +30,7 @@ class EvalOpsStorage(DagsterPostgresStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "EvalOpsStorage":
         url = dagster_url(load_settings()).get_secret_value()
-        return cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        if POOL not in {pool.name for pool in storage.event_log_storage.get_pool_limits()}:
+            storage.event_log_storage.set_concurrency_slots(POOL, 1)
+        return storage

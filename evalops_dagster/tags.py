@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evalops_core.domain.eval_run import RunType
+from evalops_core.errors import ConfigError
 
 RUN_TYPE = "evalops/run_type"
 LIMIT = "evalops/limit"
 ROOT_RUN = "dagster/root_run_id"
+BY_COMMAND = "evalops/command"
+RETRY_NUMBER = "dagster/retry_number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,18 @@ class RunTags:
 
 
 def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
-    """Whatever does not say `scheduled` was launched by hand."""
+    """Whatever does not say `scheduled` was launched by hand; ConfigError for a limit that is no number.
+
+    A person's re-execution inherits the tag of the scheduled run and is by hand all the same; Dagster's own retry of it
+    is not.
+    """
+    root = tags.get(ROOT_RUN, run_id)
+    by_person = root != run_id and RETRY_NUMBER not in tags
     limit = tags.get(LIMIT)
+    if limit is not None and (not limit.isdecimal() or int(limit) < 1):
+        raise ConfigError(f"expected a whole number of cases from 1 up, not {limit!r}", key=f"tag {LIMIT}")
     return RunTags(
-        run_type="scheduled" if tags.get(RUN_TYPE) == "scheduled" else "manual",
-        limit=int(limit) if limit else None,
-        root_run_id=tags.get(ROOT_RUN, run_id),
+        run_type="scheduled" if tags.get(RUN_TYPE) == "scheduled" and not by_person else "manual",
+        limit=None if limit is None else int(limit),
+        root_run_id=root,
     )

@@ -8,8 +8,8 @@ import sys
 
 import typer
 
-from evalops_core.errors import ConfigError, EvalOpsError, NotComparableError
-from evalops_dagster.cli import db, demo, dev, model, run, settings, suites, trend
+from evalops_dagster.cli import db, demo, dev, gate, model, run, settings, suites, trend
+from evalops_dagster.cli.mishaps import exit_code, in_a_sentence
 
 _HELP = """Continuous evaluation of LLM features.
 
@@ -36,19 +36,14 @@ trend.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(model.app, name="model")
+app.add_typer(gate.app, name="gate")
 app.add_typer(db.app, name="db")
 
 
 def main() -> None:
-    """The console script. An error of ours is one sentence on stderr and the exit code that its kind has."""
+    """The console script. An error is one sentence on stderr and the exit code that its kind has."""
     try:
         app()
-    except EvalOpsError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - of an error that nobody foresaw, the sentence says where the rest is
+        print(f"error: {in_a_sentence(error)}", file=sys.stderr)
         sys.exit(exit_code(error))
-
-
-def exit_code(error: EvalOpsError) -> int:
-    if isinstance(error, ConfigError):
-        return 2
-    return 3 if isinstance(error, NotComparableError) else 1

@@ -1,59 +1,77 @@
-"""What commands print for people: tables of runs, a bar of progress.
+"""What commands print for people: tables of runs, a bar of progress; and for programs, JSON.
 
 What belongs here: looks. What does not: where the values come from.
 """
 
-from collections.abc import Generator, Sequence
+import dataclasses
+import sys
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.errors import ConfigError
 from evalops_core.run.progress import Progress as Made
-from evalops_core.run.progress import Report
+from evalops_core.run.progress import Report, sparing
 from evalops_core.trend.history import TrendRow
 from evalops_core.wiring import Suites
 
+_FILE_WIDTH = 200  # columns where there is no terminal whose edge would cut anything
 
-def known_feature(feature: str, suites: Suites) -> None:
-    """ConfigError that lists the features there are, or says what is wrong with this one's suite."""
+
+def known_feature(feature: str, suites: Suites, others: Iterable[str] = ()) -> None:
+    """ConfigError that lists the features there are, `others` included, or says what is wrong with this one's suite."""
     if feature in suites.broken:
         raise ConfigError(suites.broken[feature])
-    if feature not in suites.usable:
-        raise ConfigError(
-            f"there is no feature {feature!r}; there are {', '.join(sorted(suites.usable)) or 'none'}", key="--feature"
-        )
+    known = sorted({*suites.usable, *others})
+    if feature not in known:
+        raise ConfigError(f"there is no feature {feature!r}; there are {', '.join(known) or 'none'}", key="--feature")
 
 
 def runs_table(runs: Sequence[EvalRun]) -> None:
     """A line an eval run: its score and how far it can be trusted; below, what does not fit a terminal's width."""
+    if not runs:
+        return
     table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("feature", style="bold", no_wrap=True)
-    table.add_column("window (UTC)", no_wrap=True)
-    table.add_column("score 1–5", justify="right", no_wrap=True)
-    table.add_column("cases", justify="right", no_wrap=True)
-    table.add_column("model", no_wrap=True, overflow="ellipsis")
-    table.add_column("cost", justify="right", no_wrap=True)
+    _column(table, "feature", style="bold", overflow="ellipsis")
+    _column(table, "window (UTC)")
+    _column(table, "score 1–5", justify="right")
+    _column(table, "cases", justify="right")
+    _column(table, "model", overflow="ellipsis")
+    _column(table, "cost", justify="right")
     for run in runs:
         table.add_row(
-            run.feature,
+            Text(run.feature),
             run.partition_key,
             "–" if run.score is None else f"[bold]{run.score}[/] ± {run.se or 0:.2f}",
-            f"{run.n}/{(run.n or 0) + (run.n_unscored or 0)}",
-            run.model_id or run.comparability.model,
+            _cases(run.n, run.n_unscored),
+            Text(run.model_id or run.comparability.model),
             "unknown" if run.cost_usd is None else f"${run.cost_usd:.4f}",
         )
-    console = Console()
+    console = _console()
     console.print(table)
     for judge, names in _by_judge(runs).items():
-        console.print(f"{', '.join(names)}: scored by {judge}", markup=False, highlight=False)
+        _line(console, f"{', '.join(names)}: scored by {judge}")
     for run in runs:
         if run.status_reason is not None:
-            console.print(f"{run.feature} is {run.status}: {run.status_reason}", markup=False, highlight=False)
+            _line(console, f"{run.feature} is {run.status}: {run.status_reason}")
+
+
+def print_runs_json(runs: Sequence[EvalRun]) -> None:
+    """One JSON list on stdout: an object an eval run, numbers as numbers, times in ISO 8601."""
+    import orjson
+    import typer
+
+    def plain(value: object) -> object:
+        return float(value) if isinstance(value, Decimal) else str(value)
+
+    typer.echo(orjson.dumps([dataclasses.asdict(run) for run in runs], default=plain).decode())
 
 
 def _by_judge(runs: Sequence[EvalRun]) -> dict[str, list[str]]:
@@ -67,40 +85,39 @@ def _by_judge(runs: Sequence[EvalRun]) -> dict[str, list[str]]:
 
 def trend_table(rows: Sequence[TrendRow]) -> None:
     """A line a scheduled run, newest first."""
-    if not rows:
-        Console().print("No scheduled run has been completed yet; runs by hand do not enter the trend.")
-        return
     table = Table(box=SIMPLE, pad_edge=False)
-    for name in ("feature", "window (UTC)"):
-        table.add_column(name, no_wrap=True)
+    _column(table, "feature", style="bold", overflow="ellipsis")
+    _column(table, "window (UTC)")
     for name in ("score 1–5", "delta", "95 % interval", "cases"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("model", no_wrap=True, overflow="ellipsis")
+        _column(table, name, justify="right")
+    _column(table, "model", overflow="ellipsis")
     for row in rows:
         interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}"
         table.add_row(
-            row.feature,
+            Text(row.feature),
             row.partition_key,
             "–" if row.score is None else str(row.score),
             "–" if row.delta is None else f"{row.delta:+.3f}",
             interval,
-            f"{row.n}/{(row.n or 0) + (row.n_unscored or 0)}",
-            row.model_id or "–",
+            _cases(row.n, row.n_unscored),
+            Text(row.model_id or "–"),
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @contextmanager
-def progress_bar(feature: str, *, shown: bool) -> Generator[Report, None, None]:
-    """A report that draws a bar for each stage on stderr, so that stdout stays the result's."""
+def progress_bar(feature: str) -> Generator[Report, None, None]:
+    """A report that draws a bar for each stage on stderr, so that stdout stays the result's; lines if it is a file."""
+    if not sys.stderr.isatty():
+        yield sparing(lambda line: print(f"{feature}: {line}", file=sys.stderr, flush=True))
+        return
     bars = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[rate]}"),
         console=Console(stderr=True),
-        disable=not shown,
     )
     stages: dict[str, TaskID] = {}
 
@@ -117,3 +134,19 @@ def progress_bar(feature: str, *, shown: bool) -> Generator[Report, None, None]:
 
     with bars:
         yield report
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+
+
+def _column(table: Table, name: str, **looks: object) -> None:
+    table.add_column(name, no_wrap=True, **looks)  # pyright: ignore[reportArgumentType]  # passed on as they are
+
+
+def _line(console: Console, words: str) -> None:
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+def _cases(n: int | None, unscored: int | None) -> str:
+    return f"{n or 0}/{(n or 0) + (unscored or 0)}"

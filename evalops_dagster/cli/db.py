@@ -5,9 +5,16 @@ import typer
 app = typer.Typer(help="The database: its schema, and the embedded server.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(short_help="Bring the schema up to this version of EvalOps.")
 def upgrade() -> None:
-    """Bring the schema up to this version of EvalOps; safe to run at any time, and by several processes at once."""
+    """Bring the schema up to this version of EvalOps.
+
+    Safe to run at any time, and by several processes at once. The embedded database is upgraded by whatever uses it;
+    one of your own, by this command and by `evalops dev`.
+
+    \b
+      EVALOPS_DATABASE_URL=postgresql://user:password@host/evalops evalops db upgrade
+    """
     from evalops_core.settings import load_settings
     from evalops_core.wiring import store_revision, upgrade_store, while_needed
 
@@ -18,9 +25,13 @@ def upgrade() -> None:
         typer.echo(f"the database is at {store_revision(settings)[0]}")
 
 
-@app.command()
+@app.command(short_help="Print the schema's revision, and the one that is needed.")
 def current() -> None:
-    """Print the schema's revision and the one that this version of EvalOps needs."""
+    """Print the schema's revision, and the one that this version of EvalOps needs.
+
+    \b
+      evalops db current
+    """
     from evalops_core.settings import load_settings
     from evalops_core.wiring import store_revision, while_needed
 
@@ -30,18 +41,26 @@ def current() -> None:
     typer.echo(f"{revision or 'empty'} (this version needs {needed})")
 
 
-@app.command()
+@app.command(short_help="Print the store's URL, password included, for psql.")
 def url() -> None:
-    """Print the eval store's URL, password included, for psql and dashboards; the embedded server stays up."""
+    """Print the eval store's URL, password included, for psql and dashboards; the embedded server stays up.
+
+    \b
+      psql "$(evalops db url)"
+    """
     from evalops_core.settings import load_settings
     from evalops_core.wiring import store_url
 
     typer.echo(store_url(load_settings()).get_secret_value())
 
 
-@app.command()
+@app.command(short_help="Stop the embedded server.")
 def stop() -> None:
-    """Stop the embedded server; `evalops dev` does so itself when it ends."""
+    """Stop the embedded server; `evalops dev` does so itself when it ends.
+
+    \b
+      evalops db stop
+    """
     from evalops_core.settings import load_settings
     from evalops_core.wiring import embedded_server
 

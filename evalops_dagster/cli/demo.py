@@ -1,12 +1,15 @@
 """`evalops demo`: the main job once, on real input, from nothing but this package."""
 
+import contextlib
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from evalops_core.domain.eval_run import EvalRun
+    from evalops_core.domain.window import Window
     from evalops_core.wiring import Workshop
     from evalops_dagster.cli.stack import Stack
 
@@ -14,79 +17,100 @@ _LOOK_EVERY_S = 4.0
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(demo)
+    app.command(short_help="Evaluate every suite once and show the scores.")(demo)
 
 
 def demo(
     leave: Annotated[bool, typer.Option("--exit", help="End after the results instead of keeping the UI.")] = False,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the UI; 0 for any free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Port of the UI, 3000 or the next free one; 0 for any."),
+    ] = None,
 ) -> None:
     """Start everything, evaluate every suite for the current window as the schedule would, and show the scores.
 
     Without a key it uses the embedded model. A window is evaluated once: run again within it, nothing is called.
+
+    \b
+      evalops demo          and leave the UI running until Ctrl-C
+      evalops demo --exit   and end
     """
+    from evalops_core.domain.window import window_of
+    from evalops_core.errors import ConfigError, EvalOpsError
     from evalops_core.settings import load_settings
     from evalops_core.wiring import open_workshop
     from evalops_dagster.cli.console import runs_table
     from evalops_dagster.cli.stack import running_stack
-    from evalops_dagster.cli.waiting import say, until_interrupted
+    from evalops_dagster.cli.waiting import say
 
     settings = load_settings()
-    with until_interrupted(), running_stack(settings, port, say) as stack, open_workshop(settings) as workshop:
-        cases = sum(len(suite.cases) for suite in stack.suites.usable.values())
-        say(f"\nevaluating {len(stack.suites.usable)} features, {cases} cases, for the current window …")
-        started = time.monotonic()
-        for hours in sorted({suite.interval_hours for suite in stack.suites.usable.values()}):
-            _evaluate(stack, workshop, hours)
-        say(f"done in {time.monotonic() - started:.0f} s\n")
-        runs_table(_scheduled(stack, workshop))
+    with running_stack(settings, port, say) as stack, open_workshop(settings) as workshop:
+        suites, now = stack.suites.usable, workshop.tools.now()
+        if not suites:
+            raise ConfigError(f"there is nothing to evaluate: {'; '.join(stack.suites.broken.values())}")
+        windows = {name: window_of(now, suite.interval_hours) for name, suite in sorted(suites.items())}
+        failures = _evaluate(stack, workshop, windows)
+        runs_table(_scheduled(workshop, windows))
+        for problem in stack.suites.broken.values():
+            say(f"not evaluated: {problem}")
         say(f"The same in the UI, with every case: {stack.url}/asset-groups")
+        if failures:
+            raise EvalOpsError("; ".join(failures))
         if not leave:
             say("Ctrl-C ends all of it.")
-            stack.dagster.wait()
+            with contextlib.suppress(KeyboardInterrupt):
+                stack.dagster.stay()
 
 
-def _evaluate(stack: "Stack", workshop: "Workshop", hours: int) -> None:
-    """Launch the job of one interval through the UI's own API and wait for it, telling how far it is."""
-    from dagster import DagsterRunStatus
-    from dagster_graphql import DagsterGraphQLClient
+def _evaluate(stack: "Stack", workshop: "Workshop", windows: "Mapping[str, Window]") -> list[str]:
+    """Evaluate what the windows lack, a Dagster run for each interval; the reasons of those that failed."""
+    from evalops_dagster.cli.waiting import say
 
-    from evalops_core.domain.window import window_of
-    from evalops_core.errors import EvalOpsError
+    done = [run.feature for run in _scheduled(workshop, windows) if run.status == "completed"]
+    missing = {name: window for name, window in windows.items() if name not in done}
+    if done:
+        say(f"\nalready evaluated in this window, so nothing is called again: {', '.join(done)}")
+    if not missing:
+        return []
+    cases = sum(len(stack.suites.usable[name].cases) for name in missing)
+    say(f"\nevaluating {', '.join(missing)}: {cases} cases, for the current window …")
+    started = time.monotonic()
+    failures: list[str] = []
+    for hours in sorted({stack.suites.usable[name].interval_hours for name in missing}):
+        failures += _run_job(stack, workshop, hours, windows)
+    say(f"done in {time.monotonic() - started:.0f} s")
+    return failures
+
+
+def _run_job(stack: "Stack", workshop: "Workshop", hours: int, windows: "Mapping[str, Window]") -> list[str]:
+    """Launch the job of one interval as the UI does and wait for its end, telling how far it is."""
+    from evalops_dagster.cli.dagster_api import ENDED
     from evalops_dagster.cli.waiting import say
     from evalops_dagster.jobs import job_name
     from evalops_dagster.tags import RUN_TYPE
 
-    host = stack.url.removeprefix("http://").rpartition(":")[0]
-    client = DagsterGraphQLClient(host, port_number=stack.port)
-    window = window_of(workshop.tools.now(), hours)
-    run_id = client.submit_job_execution(
-        job_name(hours),
-        repository_location_name="evalops",
-        tags={"dagster/partition": window.key, RUN_TYPE: "scheduled"},
-    )
-    say(f"run {run_id}: {stack.url}/runs/{run_id}")
+    of_job = {name: window for name, window in windows.items() if stack.suites.usable[name].interval_hours == hours}
+    key = next(iter(of_job.values())).key
+    api = stack.dagster.api
+    run_id = api.launch(job_name(hours), {"dagster/partition": key, RUN_TYPE: "scheduled"})
+    say(f"Dagster run: {stack.url}/runs/{run_id}")
     told = ""
-    while (status := client.get_run_status(run_id)) not in (
-        DagsterRunStatus.SUCCESS,
-        DagsterRunStatus.FAILURE,
-        DagsterRunStatus.CANCELED,
-    ):
-        if stack.dagster.poll() is not None:
-            raise EvalOpsError(f"Dagster ended; see {stack.log}")
-        now = _progress(stack, workshop)
+    while (status := api.status(run_id)) not in ENDED:
+        stack.dagster.ensure_alive()
+        now = _progress(stack, workshop, of_job)
         if now != told:
             told = now
             say(f"  {now}")
         time.sleep(_LOOK_EVERY_S)
-    if status is not DagsterRunStatus.SUCCESS:
-        raise EvalOpsError(f"the run ended as {status.value}: {stack.url}/runs/{run_id} says why")
+    if status == "SUCCESS":
+        return []
+    return api.failures(run_id) or [f"the Dagster run ended as {status}"]
 
 
-def _progress(stack: "Stack", workshop: "Workshop") -> str:
+def _progress(stack: "Stack", workshop: "Workshop", windows: "Mapping[str, Window]") -> str:
     """How many cases of each feature are answered and scored; Dagster takes all features a step at a time."""
     parts: list[str] = []
-    for run in _scheduled(stack, workshop):
+    for run in _scheduled(workshop, windows):
         suite = stack.suites.usable[run.feature]
         total = len(suite.cases) * suite.repeats
         if run.status == "running":
@@ -98,12 +122,7 @@ def _progress(stack: "Stack", workshop: "Workshop") -> str:
     return " · ".join(parts) or "waiting for Dagster to start the run"
 
 
-def _scheduled(stack: "Stack", workshop: "Workshop") -> "list[EvalRun]":
-    """The current window's scheduled run of every feature that has one, by feature."""
-    from evalops_core.domain.window import window_of
-
-    found = [
-        workshop.tools.runs.scheduled(name, window_of(workshop.tools.now(), suite.interval_hours).key)
-        for name, suite in sorted(stack.suites.usable.items())
-    ]
+def _scheduled(workshop: "Workshop", windows: "Mapping[str, Window]") -> "list[EvalRun]":
+    """The windows' scheduled runs, of those features that have one."""
+    found = [workshop.tools.runs.scheduled(name, window.key) for name, window in windows.items()]
     return [run for run in found if run is not None]

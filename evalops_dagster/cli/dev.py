@@ -6,16 +6,25 @@ import typer
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(dev)
+    app.command(short_help="Start everything, with the UI, until Ctrl-C.")(dev)
 
 
 def dev(
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the UI; 0 for any free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, metavar="PORT", help="Port of the UI, 3000 or the next free one; 0 for any."),
+    ] = None,
 ) -> None:
-    """Start database, models, web server and daemon; print the UI's address; end all of it on Ctrl-C.
+    """Start everything on this machine and print the UI's address; Ctrl-C ends it.
 
-    The database is embedded unless EVALOPS_DATABASE_URL names one; the embedded models are started if a suite needs
-    them. Everything is kept in EVALOPS_HOME and is there again next time.
+    Database, embedded models, Dagster's web server and daemon. The database is embedded unless EVALOPS_DATABASE_URL
+    names one; the embedded models are started if a suite needs them. Everything is kept in EVALOPS_HOME and is there
+    again next time.
+
+    \b
+      evalops dev
+      evalops dev --port 8080
+      EVALOPS_SUITES=./suites evalops dev
     """
     from evalops_core.settings import load_settings
     from evalops_dagster.cli.stack import running_stack
@@ -23,4 +32,4 @@ def dev(
 
     with until_interrupted(), running_stack(load_settings(), port, say) as stack:
         say(f"\nEvalOps is running: {stack.url}\nCtrl-C ends all of it.")
-        stack.dagster.wait()
+        stack.dagster.stay()

@@ -77,7 +77,7 @@ def _server() -> "ModelServer":
     from evalops_core.settings import load_settings
     from evalops_core.wiring import model_server
 
-    return model_server(load_settings())
+    return model_server(load_settings(), stays=True)
 
 
 @contextmanager

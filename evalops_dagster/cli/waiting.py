@@ -1,21 +1,63 @@
-"""Commands that stay: what they say meanwhile, and how they end."""
+"""Commands that take their time: what they say meanwhile, and how they end.
+
+What belongs here: lines on stdout, signals. What does not: what is started and stopped (stack).
+"""
 
 import contextlib
+import os
+import signal
+import sys
 from collections.abc import Generator
 
 import typer
 
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+
 
 def say(words: str) -> None:
-    """A line on stdout, at once, also where stdout is a file."""
-    print(words, flush=True)
+    """A line on stdout, at once, also where stdout is a file; where nobody reads it any more, nowhere."""
+    try:
+        print(words, flush=True)
+    except OSError:  # the terminal or the other end of the pipe is gone, and there is still work to be done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def until_interrupted() -> Generator[None, None, None]:
-    """Ctrl-C is how these commands are meant to end: exit code 0, no traceback."""
+    """Ctrl-C is how the block is meant to end: exit code 0, no traceback."""
     try:
         yield
     except KeyboardInterrupt:
         say("ended")
         raise typer.Exit(0) from None
+
+
+@contextlib.contextmanager
+def interruptible() -> Generator[None, None, None]:
+    """SIGTERM, SIGHUP and SIGINT raise KeyboardInterrupt in the block, SIGINT even if a shell's background job was
+    started with it ignored. What `nohup` starts goes on without its terminal.
+    """
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def deaf() -> None:
+    """From here on to the end of `interruptible`, impatience changes nothing: what was started is being stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _ignore)  # not SIG_IGN, which programs started from here would inherit
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _ignore(number: int, frame: object) -> None:
+    pass
