@@ -7,10 +7,13 @@ PY := $(VENV)/bin/python
 EVALOPS := $(PY) -m evalops_dagster.cli
 DEMO_EXIT ?=
 
+# Two targets at once would install at once.
+.NOTPARALLEL:
+
 .PHONY: help demo dev test check format lock bench clean
 
 help:  ## show what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime  ## evaluate the shipped suites on the embedded model and show them (DEMO_EXIT=1: then end)
 	@$(EVALOPS) demo $(if $(DEMO_EXIT),--exit)
@@ -42,13 +45,18 @@ lock:  ## resolve the dependencies anew (needs uv)
 	  --no-header --upgrade -q -c locks/runtime.txt -o locks/dev.txt
 
 clean:  ## remove what was installed and built here; the data in EVALOPS_HOME stays
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis storage logs history schedules .telemetry
+	rm -rf $(VENV) $(VENV).lock dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf storage logs history schedules .telemetry .logs_queue .nux
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.runtime: locks/runtime.txt pyproject.toml
+# Made anew where the Python that it was made with is gone.
+$(PY):
+	@sh scripts/install.sh
+
+$(VENV)/.runtime: $(PY) locks/runtime.txt pyproject.toml
 	@sh scripts/install.sh locks/runtime.txt
 	@touch $@
 
-$(VENV)/.dev: locks/dev.txt pyproject.toml
+$(VENV)/.dev: $(PY) locks/dev.txt pyproject.toml
 	@sh scripts/install.sh locks/dev.txt
 	@touch $@ $(VENV)/.runtime
