@@ -186,7 +186,14 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
         run_type=tags.run_type,
         limit=tags.limit,
         dagster_run_id=tags.root_run_id,
+        asked_at=_asked_at(context),
     )
+
+
+def _asked_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """When this Dagster run was launched: it may have waited in the queue since."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    return record.create_timestamp if record else None
 
 
 def _report(context: dg.AssetExecutionContext, workshop: Workshop, gate: Held) -> Report:

@@ -12,6 +12,7 @@ from datetime import datetime
 from evalops_core.domain.budget import Price
 from evalops_core.domain.chat import ChatModel, ModelRef
 from evalops_core.domain.eval_run import EvalRun
+from evalops_core.domain.window import window_of
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.begin import Begun, begin, locate, rescore
 from evalops_core.run.budget import Spending
@@ -60,10 +61,11 @@ class Tools:
 async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
     """Begin or resume the plan's eval run and store its missing responses.
 
-    EvalOpsError, and the run closed as failed, where not a single case got a response. ConfigError, with nothing
-    begun, where a hard cap is to hold and a price is unknown. Where a hard cap stops it, the run's `status_reason` says
-    so from then on, and makes it `partial` in the end.
+    EvalOpsError, and the run closed as failed, where not a single case got a response. With nothing begun: EvalOpsError
+    for a window that is not open, ConfigError where a hard cap is to hold and a price is unknown. Where a hard cap
+    stops it, the run's `status_reason` says so from then on, and makes it `partial` in the end.
     """
+    _require_open_window(plan, tools.now())
     _require_prices(plan, tools)
     begun = begin(plan, tools.runs, tools.now())
     if begun.how == "done":
@@ -126,6 +128,21 @@ async def evaluate(plan: Plan, tools: Tools, report: Report) -> EvalRun:
 
 def _spending(plan: Plan, tools: Tools, run: EvalRun) -> Spending:
     return Spending(run, tools.ledger, tools.spending.caps(plan.suite), tools.now, tools.spending.patience)
+
+
+def _require_open_window(plan: Plan, now: datetime) -> None:
+    """A window is evaluated while it is open: later, today's answers would stand for yesterday's.
+
+    What was launched in time may wait in the queue past its window's end.
+    """
+    asked_at = plan.asked_at or now
+    if plan.past_windows or plan.window.start <= asked_at < plan.window.end:
+        return
+    when = "has ended" if asked_at >= plan.window.end else "has not begun"
+    raise EvalOpsError(
+        f"window {plan.window.key} of {plan.suite.feature} {when}, so that its score would mean nothing: evaluate "
+        f"window {window_of(asked_at, plan.suite.interval_hours).key}, or set EVALOPS_ALLOW_PAST_WINDOWS=true"
+    )
 
 
 def _require_prices(plan: Plan, tools: Tools) -> None:

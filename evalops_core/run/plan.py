@@ -6,6 +6,7 @@ which endpoint a suite's model is at (wiring decides), what is already done (the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from evalops_core.domain.chat import ModelRef
 from evalops_core.domain.comparability import ComparabilityKey
@@ -22,7 +23,8 @@ class Plan:
 
     `model` and `judge` are decided endpoints, `judge` None where rules score; `specs` are the scorers in force and
     `scorers_version` the content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
-    the root of the Dagster run's re-executions.
+    the root of the Dagster run's re-executions. `asked_at` is when the run was launched, None for now; `past_windows`
+    whether a window that had ended by then may be evaluated all the same.
     """
 
     suite: Suite
@@ -35,6 +37,8 @@ class Plan:
     limit: int | None = None
     git_sha: str | None = None
     dagster_run_id: str | None = None
+    asked_at: datetime | None = None
+    past_windows: bool = False
 
     @property
     def cases(self) -> Sequence[Case]:

@@ -50,8 +50,12 @@ class Workshop:
         partition_key: str | None = None,
         limit: int | None = None,
         dagster_run_id: str | None = None,
+        asked_at: datetime | None = None,
     ) -> Plan:
-        """The plan of one eval run of `suite`, for the current window where `partition_key` is None."""
+        """The plan of one eval run of `suite`, for the current window where `partition_key` is None.
+
+        ValueError for a key that names no window of the suite's interval.
+        """
         judge = judge_ref(self.settings)
         specs = in_force(suite.scorers, judge_configured=judge is not None)
         hours = suite.interval_hours
@@ -67,6 +71,8 @@ class Workshop:
             limit=limit,
             git_sha=self.settings.git_sha or git_sha(suite.folder),
             dagster_run_id=dagster_run_id,
+            asked_at=asked_at,
+            past_windows=self.settings.allow_past_windows,
         )
 
 

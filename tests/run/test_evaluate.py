@@ -302,12 +302,42 @@ def test_the_same_model_at_another_endpoint_does_not_continue_an_interrupted_run
     assert mock_openai.stats()["by_kind"]["generate"] >= 15
 
 
+@pytest.mark.parametrize(("days", "why"), [(-1, "has ended"), (1, "has not begun")])
+def test_a_window_that_is_not_open_is_refused_with_the_one_that_is_and_nothing_is_called(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path, days: int, why: str
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=2)
+    now = workshop.tools.now()
+    other = window_of(now + timedelta(days=days), 24)
+    plan = workshop.plan(suite, run_type="manual", partition_key=other.key)
+    with pytest.raises(EvalOpsError, match=rf"window {other.key} of orders {why}.*evaluate window {now:%Y-%m-%d}"):
+        asyncio.run(evaluate(plan, workshop.tools, silent))
+    assert (mock_openai.stats()["requests"], workshop.tools.runs.recent("orders", 1)) == (0, [])
+
+
+def test_a_run_that_was_launched_in_time_may_start_after_its_window_has_ended(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=2)
+    yesterday = window_of(workshop.tools.now() - timedelta(days=1), 24)
+    plan = workshop.plan(suite, run_type="manual", partition_key=yesterday.key, asked_at=yesterday.start)
+    assert asyncio.run(evaluate(plan, workshop.tools, silent)).status == "completed"
+
+
+def test_past_windows_can_be_allowed(workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path) -> None:
+    allowing = make_workshop(workshop.engine, workshop.settings.model_copy(update={"allow_past_windows": True}))
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=2)
+    past = window_of(workshop.tools.now() - timedelta(days=3), 24)
+    plan = allowing.plan(suite, run_type="manual", partition_key=past.key)
+    assert asyncio.run(evaluate(plan, allowing.tools, silent)).partition_key == past.key
+
+
 def test_a_run_left_over_from_a_window_that_has_ended_is_closed_by_the_next(
     workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
 ) -> None:
     suite = make_suite(tmp_path, mock_openai.base_url, cases=10)
     yesterday = window_of(workshop.tools.now() - timedelta(days=1), 24)
-    old = workshop.plan(suite, run_type="scheduled", partition_key=yesterday.key)
+    old = workshop.plan(suite, run_type="scheduled", partition_key=yesterday.key, asked_at=yesterday.start)
     interrupt(workshop, old, lambda progress: progress.done >= 5)
     run(workshop, suite, "scheduled")
     left = workshop.tools.runs.recent("orders", 10)[-1]
