@@ -39,11 +39,12 @@ def gate_reaper(grace: timedelta = GRACE, every_s: int = 15) -> dg.SensorDefinit
             return dg.SensorResult(skip_reason="no eval run is going on", cursor="[]")
         with open_workshop(load_settings()) as workshop:
             missing = runs - workshop.gate().runs_present()
-        dead = {run_id for run_id in missing & set(json.loads(context.cursor or "[]")) if _fail(context.instance, run_id)}
+        missing_twice = missing & set(json.loads(context.cursor or "[]"))
+        dead = {run_id for run_id in missing_twice if _fail(context.instance, run_id)}
         words = f"{len(runs)} going on, {len(missing)} without a process"
-        return dg.SensorResult(
-            skip_reason=f"failed {', '.join(sorted(dead))}" if dead else words, cursor=json.dumps(sorted(missing - dead))
-        )
+        if dead:
+            words = f"failed {', '.join(sorted(dead))}"
+        return dg.SensorResult(skip_reason=words, cursor=json.dumps(sorted(missing - dead)))
 
     return gate_reaper_sensor
 

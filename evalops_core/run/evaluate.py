@@ -82,13 +82,13 @@ async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
             concurrency=models.model_concurrency,
             report=report,
         )
-    if stopped is not None:
-        return replace(begun, run=tools.runs.note(begun.run.id, stopped))
     responses = tools.results.responses(begun.run.id)
-    if all(response.error_class for response in responses):
+    if not any(response.error_class is None for response in responses) and (responses or stopped is None):
         first = responses[0].error_text if responses else "there are no cases"
         tools.runs.fail(begun.run.id, f"no case got a response: {first}", tools.now())
         raise EvalOpsError(f"no case of {plan.suite.feature} got a response: {first}")
+    if stopped is not None:
+        return replace(begun, run=tools.runs.note(begun.run.id, stopped))
     return begun
 
 

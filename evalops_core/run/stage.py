@@ -1,7 +1,7 @@
 """Many small jobs at once, each result durable as soon as it is there.
 
-What belongs here: bounded concurrency and group commit. What does not: what a job does (generate,
-judge), what a row is (store).
+What belongs here: bounded concurrency and group commit. What does not: what a job does (generate, judge), what a row is
+(store).
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from evalops_core.run.progress import Progress, Report
 
 Job = TypeVar("Job")
 Row = TypeVar("Row")
+
+_PATIENCE = 20  # jobs without a result before the stage stops, or twice the concurrency
 
 
 class StopStageError(EvalOpsError):
@@ -34,13 +36,15 @@ async def run_stage(
     """Do every job, at most `concurrency` at a time, and save the rows each gives.
 
     `save` is called in a thread with what has piled up since its last call (group commit); a job counts as one of the
-    `concurrency` until its rows are saved. `resumed` jobs were found
-    done beforehand and only count for `report`; `failed` says of a job's rows whether they are results.
+    `concurrency` until its rows are saved. `resumed` jobs were found done beforehand and only count for `report`;
+    `failed` says of a job's rows whether they are results. Where none of the first jobs gives a result, the stage stops
+    too: an endpoint that is down would otherwise be asked, with all retries, for every case.
     Where the stage is cancelled, or a job or `save` raises, no new job is started, those in flight are cancelled, the
     rows that are there are saved, and the exception goes on. A job that raises StopStageError counts as not done: no
     new job is started, those in flight finish, and why is returned.
     """
     started, done, failures = time.monotonic(), resumed, 0
+    patience = max(_PATIENCE, 2 * concurrency)
     total, stopped = resumed + len(jobs), list[str]()
     writer = _Writer(save)
     waiting = iter(jobs)
@@ -60,6 +64,8 @@ async def run_stage(
             done += 1
             failures += failed(rows)
             tell()
+            if failures == done - resumed == patience:
+                stopped.append(f"none of the first {patience} {name} succeeded")
             if stopped:
                 return
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from evalops_dagster.cli import db, demo, dev, gate, model, run, settings, suites, trend
+from evalops_dagster.cli import db, demo, dev, gate, model, plan_cost, run, settings, suites, trend
 from evalops_dagster.cli.mishaps import exit_code, in_a_sentence
 
 _HELP = """Continuous evaluation of LLM features.
@@ -32,6 +32,7 @@ app = typer.Typer(
 dev.register(app)
 demo.register(app)
 run.register(app)
+plan_cost.register(app)
 trend.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
@@ -43,7 +44,7 @@ app.add_typer(db.app, name="db")
 def main() -> None:
     """The console script. An error is one sentence on stderr and the exit code that its kind has."""
     try:
-        app()
+        app(prog_name="evalops")  # also where it is `python -m evalops_dagster.cli`
     except Exception as error:  # noqa: BLE001 - of an error that nobody foresaw, the sentence says where the rest is
         print(f"error: {in_a_sentence(error)}", file=sys.stderr)
         sys.exit(exit_code(error))

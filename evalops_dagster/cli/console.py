@@ -22,6 +22,7 @@ from evalops_core.run.progress import Report, sparing
 from evalops_core.trend.history import TrendRow
 from evalops_core.wiring import Suites
 
+_WINDOW = "window (UTC)"
 _FILE_WIDTH = 200  # columns where there is no terminal whose edge would cut anything
 
 
@@ -38,13 +39,7 @@ def runs_table(runs: Sequence[EvalRun]) -> None:
     """A line an eval run: its score and how far it can be trusted; below, what does not fit a terminal's width."""
     if not runs:
         return
-    table = Table(box=SIMPLE, pad_edge=False)
-    _column(table, "feature", style="bold", overflow="ellipsis")
-    _column(table, "window (UTC)")
-    _column(table, "score 1–5", justify="right")
-    _column(table, "cases", justify="right")
-    _column(table, "model", overflow="ellipsis")
-    _column(table, "cost", justify="right")
+    table = _table(names=("feature", "model"), headings=("feature", _WINDOW, "score 1–5", "cases", "model", "cost"))
     for run in runs:
         table.add_row(
             Text(run.feature),
@@ -85,14 +80,10 @@ def _by_judge(runs: Sequence[EvalRun]) -> dict[str, list[str]]:
 
 def trend_table(rows: Sequence[TrendRow]) -> None:
     """A line a scheduled run, newest first."""
-    table = Table(box=SIMPLE, pad_edge=False)
-    _column(table, "feature", style="bold", overflow="ellipsis")
-    _column(table, "window (UTC)")
-    for name in ("score 1–5", "delta", "95 % interval", "cases"):
-        _column(table, name, justify="right")
-    _column(table, "model", overflow="ellipsis")
+    headings = ("feature", _WINDOW, "score", "delta", "95 % CI", "cases", "model")
+    table = _table(names=("feature", "model"), headings=headings)
     for row in rows:
-        interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}"
+        interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f}–{row.ci_high:.2f}"
         table.add_row(
             Text(row.feature),
             row.partition_key,
@@ -140,12 +131,19 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
-def _column(table: Table, name: str, **looks: object) -> None:
-    table.add_column(name, no_wrap=True, **looks)  # pyright: ignore[reportArgumentType]  # passed on as they are
+def _table(*, names: Sequence[str], headings: Sequence[str]) -> Table:
+    """On a narrow terminal the columns of `names` go on in the next line; numbers are never cut."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in headings:
+        if heading in names:
+            table.add_column(heading, overflow="fold", min_width=8)
+        else:
+            table.add_column(heading, no_wrap=True, justify="left" if heading == _WINDOW else "right")
+    return table
 
 
 def _line(console: Console, words: str) -> None:
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
+    console.print(words, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _cases(n: int | None, unscored: int | None) -> str:

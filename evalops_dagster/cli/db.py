@@ -13,7 +13,7 @@ def upgrade() -> None:
     one of your own, by this command and by `evalops dev`.
 
     \b
-      EVALOPS_DATABASE_URL=postgresql://user:password@host/evalops evalops db upgrade
+      EVALOPS_DATABASE_URL=postgresql://me@host/evalops evalops db upgrade
     """
     from evalops_core.settings import load_settings
     from evalops_core.wiring import store_revision, upgrade_store, while_needed

@@ -37,6 +37,7 @@ def run(
         int | None, typer.Option(min=1, metavar="N", help="The first N cases only, to try a suite out.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON on stdout.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show calls, tokens and cost; call nothing.")] = False,
 ) -> None:
     """Evaluate features now, for the current window, as manual runs.
 
@@ -48,20 +49,25 @@ def run(
       evalops run --feature explain --limit 5  five cases of one, to try it out
       evalops run --json | jq '.[].score'
 
-    Exit codes: 0 fine, 2 usage or configuration, 3 a run is invalid (too few cases have a score), 130 interrupted, 1
-    anything else. What could be evaluated is printed whatever else went wrong.
+    Exit codes: 0 fine, 2 usage or configuration, 3 a run is invalid (too few cases have a score) or partial (a hard
+    cap), 130 interrupted, 1 anything else. What could be evaluated is printed whatever else went wrong.
     """
     from evalops_core.errors import ConfigError
     from evalops_core.settings import load_settings
     from evalops_core.wiring import read_suites
     from evalops_dagster.cli.console import known_feature, print_runs_json, runs_table
+    from evalops_dagster.cli.plan_cost import cost_plans, print_costs
 
     settings = load_settings()
     suites = read_suites(settings)
     for name in feature or ():
         known_feature(name, suites)
+    chosen = [suites.usable[name] for name in dict.fromkeys(feature or suites.usable)]
+    if dry_run:
+        print_costs(cost_plans(chosen, settings, limit), as_json=as_json)
+        return
     outcome = _Outcome(problems=[] if feature else [(name, ConfigError(why)) for name, why in suites.broken.items()])
-    _evaluate_all([suites.usable[name] for name in dict.fromkeys(feature or suites.usable)], settings, limit, outcome)
+    _evaluate_all(chosen, settings, limit, outcome)
     if as_json:
         print_runs_json(outcome.runs)
     else:
@@ -73,6 +79,7 @@ def _evaluate_all(chosen: "list[Suite]", settings: "Settings", limit: int | None
     """Feature by feature; what is wrong with one does not keep the others from being evaluated."""
     from evalops_core.wiring import while_needed
     from evalops_dagster.cli.instance import open_instance
+    from evalops_dagster.cli.mishaps import brief_warnings
     from evalops_dagster.cli.waiting import interruptible
 
     if not chosen:
@@ -80,7 +87,7 @@ def _evaluate_all(chosen: "list[Suite]", settings: "Settings", limit: int | None
     try:
         # stdout is the result's: what a scorer of the user's prints goes where progress goes
         to_stderr = contextlib.redirect_stdout(sys.stderr)
-        with interruptible(), to_stderr, while_needed(settings), open_instance() as instance:
+        with interruptible(), to_stderr, brief_warnings(), while_needed(settings), open_instance() as instance:
             for suite in chosen:
                 with _noted(suite.feature, outcome):
                     outcome.runs.append(_evaluate(suite, settings, instance, limit))
@@ -105,7 +112,7 @@ def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance",
     from evalops_dagster.cli.console import progress_bar
     from evalops_dagster.definitions import build_definitions
     from evalops_dagster.jobs import job_name
-    from evalops_dagster.tags import LIMIT
+    from evalops_dagster.tags import BY_COMMAND, LIMIT
 
     with progress_bar(suite.feature) as report, open_workshop(settings, report) as workshop:
         plan = workshop.plan(suite, run_type="manual", limit=limit)
@@ -118,7 +125,7 @@ def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance",
             asset_selection=[
                 dg.AssetKey([suite.feature, step]) for step in ("golden_cases", "responses", "judgments", "eval_score")
             ],
-            tags={} if limit is None else {LIMIT: str(limit)},
+            tags={BY_COMMAND: "run"} | ({} if limit is None else {LIMIT: str(limit)}),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
@@ -167,6 +174,6 @@ def _end(outcome: _Outcome) -> None:
         typer.echo("interrupted: what was finished is stored, and the same command goes on from there", err=True)
         raise typer.Exit(INTERRUPTED)
     codes = {exit_code(problem) for _, problem in outcome.problems}
-    codes |= {3 for result in outcome.runs if result.status == "invalid"}
+    codes |= {3 for result in outcome.runs if result.status in ("invalid", "partial")}
     if codes:
         raise typer.Exit(min(codes))

@@ -67,7 +67,10 @@ def _start(
     settings: Settings, port: int | None, say: Say, instance: Path, state: IO[str], stops: contextlib.ExitStack
 ) -> Stack:
     suites = read_suites(settings)
-    chosen = _free_port(settings, port, say)
+    first = settings.ui_port if port is None else port
+    chosen = free_port(settings.ui_host, first, exactly=port is not None or "ui_port" in settings.model_fields_set)
+    if first not in (0, chosen):
+        say(f"port {first} is taken; the UI gets {chosen}")
     for problem in suites.broken.values():
         say(f"warning: {problem}")
     if settings.database_url is None:
@@ -144,23 +147,17 @@ def _read(file: IO[str]) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _free_port(settings: Settings, asked: int | None, say: Say) -> int:
-    """The port that was asked for; where nobody asked for that very one, the next that is free."""
-    host, first = settings.ui_host, settings.ui_port if asked is None else asked
-    given = asked is not None or "ui_port" in settings.model_fields_set
-    for candidate in range(first, first + 1 if given else min(first + _PORTS_TRIED, 65536)):
+def free_port(host: str, first: int, *, exactly: bool) -> int:
+    """`first`, or unless it has to be `exactly` that one, the next that is free; of 0, any. ConfigError without one."""
+    for candidate in range(first, first + 1 if exactly else min(first + _PORTS_TRIED, 65536)):
         try:
-            found = _bindable(host, candidate)
+            return _bindable(host, candidate)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise ConfigError(
                     f"port {candidate} of {host} cannot be served on ({error.strerror}); choose another with --port, "
                     "or another address with EVALOPS_UI_HOST"
                 ) from None
-        else:
-            if not given and found != first:
-                say(f"port {first} is taken; the UI gets {found}")
-            return found
     raise ConfigError(f"port {first} of {host} is taken; choose another with --port, or 0 for any that is free")
 
 

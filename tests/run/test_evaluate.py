@@ -219,6 +219,29 @@ def test_a_run_without_any_response_fails_and_leaves_the_window_free(
     assert run(workshop, suite, "scheduled").status == "completed"
 
 
+def test_an_endpoint_that_is_down_is_not_asked_for_every_case(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=200)
+    mock_openai.configure(fail_status=401, fail_message="bad key")
+    with pytest.raises(EvalOpsError, match="bad key"):
+        run(workshop, suite, "scheduled")
+    assert 20 <= mock_openai.stats()["requests"] <= 40
+
+
+def test_an_endpoint_that_went_down_stops_a_resumed_run_as_partial_and_keeps_what_it_has(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
+) -> None:
+    suite = make_suite(tmp_path, mock_openai.base_url, cases=200)
+    interrupt(workshop, workshop.plan(suite, run_type="scheduled"), lambda progress: progress.done >= 30)
+    mock_openai.configure(fail_status=401, fail_message="bad key")
+    stopped = run(workshop, suite, "scheduled")
+    assert stopped.status == "partial"
+    assert "none of the first 20" in str(stopped.status_reason)
+    mock_openai.reset()
+    assert run(workshop, suite, "scheduled").n == 200
+
+
 def test_a_changed_rubric_judges_the_stored_answers_without_paying_for_them_again(
     workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path
 ) -> None:
