@@ -21,7 +21,7 @@ description: Answers a question about a place in one sentence.
 # owner: team:geography          # or an e-mail address
 
 # model:                         # without it the settings decide: EVALOPS_MODEL, else the embedded model
-#   name: gpt-5-mini
+#   name: gpt-4.1-mini
 #   base_url: https://api.openai.com/v1
 #   api_key_env: OPENAI_API_KEY
 #   parameters: {temperature: 0, max_tokens: 120}
