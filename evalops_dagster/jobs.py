@@ -1,4 +1,7 @@
-"""One job for each interval that a suite has: features with different windows cannot share a partitioned run."""
+"""One job for each interval that a suite has: features with different windows cannot share a partitioned run.
+
+What belongs here: which assets run together. What does not: when (schedules).
+"""
 
 from collections.abc import Iterable, Sequence
 

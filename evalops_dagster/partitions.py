@@ -1,4 +1,7 @@
-"""A feature's windows as Dagster partitions, on the same grid as `evalops_core.domain.window`."""
+"""A feature's windows as Dagster partitions, on the same grid as `evalops_core.domain.window`.
+
+What belongs here: the translation. What does not: the grid itself.
+"""
 
 from datetime import datetime
 

@@ -1,4 +1,7 @@
-"""`eval_trend`, downstream of every feature's score: the last scheduled runs, for people to look at."""
+"""`eval_trend`, downstream of every feature's score: the last scheduled runs, for people to look at.
+
+What belongs here: the asset and what it shows. What does not: rows and columns (`evalops_core.trend`).
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,7 @@
-"""Canonical JSON: one spelling per value, so that equal values have equal content hashes."""
+"""Canonical JSON: one spelling per value, so that equal values have equal content hashes.
+
+What belongs here: spelling and hashing. What does not: what is hashed (suite, comparability).
+"""
 
 import hashlib
 import json

@@ -20,7 +20,7 @@ from yarl import URL
 
 from evalops_core.domain.json import Json
 from evalops_core.errors import CallError, ConfigError, PermanentError
-from evalops_core.providers.foreign import mapping, string
+from evalops_core.providers.foreign import mapping, parsed, string
 from evalops_core.providers.retry import BeforeRetry, CallPolicy, TryLaterError, retry_after_s, with_retries
 
 _LONGEST_MESSAGE = 300
@@ -125,7 +125,7 @@ class Endpoint:
 
     def _read(self, raw: bytes, content_type: str) -> Mapping[str, Any]:
         try:
-            body = orjson.loads(raw)
+            body = parsed(raw)
         except ValueError:
             if content_type == "text/html":
                 raise self.error("answered with a web page; is its base_url right?", status=200) from None
@@ -161,7 +161,7 @@ def _complaint(raw: bytes) -> tuple[str, frozenset[str]]:
     """The message of an error body, and its codes (`code`, `type`), whichever of the usual shapes it has."""
     whole = raw.decode("utf-8", "replace")
     try:
-        body: Any = orjson.loads(raw)
+        body = parsed(raw)
     except ValueError:
         return whole, frozenset()
     error = mapping(body).get("error", body)

@@ -1,4 +1,8 @@
-"""Where the tables are: the eval store's and Dagster's."""
+"""Where the tables are: the eval store's and Dagster's.
+
+What belongs here: which database, and in which state it must be. What does not: connections (store), the embedded
+server's life (postgres).
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,7 @@
-"""Which model, judge and embeddings a plan talks to, where they are, and with whose key."""
+"""Which model, judge and embeddings a plan talks to, where they are, and with whose key.
+
+What belongs here: choosing and connecting. What does not: calling (providers), scoring (scorers).
+"""
 
 import asyncio
 import os

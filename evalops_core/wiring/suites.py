@@ -1,4 +1,7 @@
-"""The suites of the settings' folders, the usable and the others."""
+"""The suites of the settings' folders, the usable and the others.
+
+What belongs here: keeping one bad suite from taking the others down. What does not: reading one (suites).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

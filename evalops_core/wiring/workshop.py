@@ -1,4 +1,7 @@
-"""One process's collaborators, and the plan of an eval run with everything decided."""
+"""One process's collaborators, and the plan of an eval run with everything decided.
+
+What belongs here: putting collaborators together. What does not: what they do.
+"""
 
 import subprocess
 from collections.abc import Generator

@@ -1,4 +1,7 @@
-"""`evalops db`: the eval store's schema, and the embedded server behind it."""
+"""`evalops db`: the eval store's schema, and the embedded server behind it.
+
+What belongs here: printing what wiring does. What does not: migrations (store), the server (postgres).
+"""
 
 import typer
 

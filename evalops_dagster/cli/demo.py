@@ -1,4 +1,7 @@
-"""`evalops demo`: the main job once, on real input, from nothing but this package."""
+"""`evalops demo`: the main job once, on real input, from nothing but this package.
+
+What belongs here: launching and following it. What does not: starting what it runs on (stack).
+"""
 
 import contextlib
 import time

@@ -1,4 +1,7 @@
-"""`evalops dev`: the whole of EvalOps on this machine, until Ctrl-C."""
+"""`evalops dev`: the whole of EvalOps on this machine, until Ctrl-C.
+
+What belongs here: the command. What does not: the parts and their order (stack).
+"""
 
 from typing import Annotated
 

@@ -1,4 +1,7 @@
-"""`evalops model`: the embedded model's files and its server."""
+"""`evalops model`: the embedded model's files and its server.
+
+What belongs here: printing. What does not: fetching and serving (providers.local_model).
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager

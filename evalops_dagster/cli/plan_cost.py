@@ -1,4 +1,7 @@
-"""`evalops plan-cost`: what a run of each feature would call and cost, before anything is paid."""
+"""`evalops plan-cost`: what a run of each feature would call and cost, before anything is paid.
+
+What belongs here: asking and printing. What does not: the estimate (run.cost).
+"""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,7 @@
-"""`evalops run`: evaluate now, in this process, recorded in Dagster like any other run."""
+"""`evalops run`: evaluate now, in this process, recorded in Dagster like any other run.
+
+What belongs here: one Dagster run a feature, and how the command ends. What does not: the evaluation (run).
+"""
 
 import contextlib
 import sys

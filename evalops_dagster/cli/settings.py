@@ -1,4 +1,7 @@
-"""`evalops settings`: every EVALOPS_… variable, what it means and what it is now."""
+"""`evalops settings`: every EVALOPS_… variable, what it means and what it is now.
+
+What belongs here: showing them. What does not: reading them (settings).
+"""
 
 from typing import TYPE_CHECKING, Annotated, cast
 

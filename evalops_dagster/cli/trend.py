@@ -1,4 +1,7 @@
-"""`evalops trend`: the scheduled scores over time."""
+"""`evalops trend`: the scheduled scores over time.
+
+What belongs here: the command's options and formats. What does not: rows and columns (trend).
+"""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 

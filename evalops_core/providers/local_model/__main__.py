@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from evalops_core.errors import ConfigError
-from evalops_core.providers.local_model.serve import serve
+from evalops_core.providers.local_model.serve import LINGER_S, serve
 
 
 def main() -> int:
@@ -17,10 +17,17 @@ def main() -> int:
     parser.add_argument("root", type=Path)
     parser.add_argument("--engines", type=int, default=1)
     parser.add_argument("--owner-pid", type=int)
+    parser.add_argument("--linger-s", type=float, default=LINGER_S)
     parser.add_argument("--ready-fd", type=int)
     given = parser.parse_args()
     try:
-        serve(given.root, engines=given.engines, owner_pid=given.owner_pid, ready_fd=given.ready_fd)
+        serve(
+            given.root,
+            engines=given.engines,
+            owner_pid=given.owner_pid,
+            linger_s=given.linger_s,
+            ready_fd=given.ready_fd,
+        )
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         if given.ready_fd is not None:

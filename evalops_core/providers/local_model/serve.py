@@ -26,8 +26,15 @@ from evalops_core.providers.local_model.state import ServerState, StatePaths
 LINGER_S = 30.0  # another process may have adopted the server, and pauses between two stages of its run
 
 
-def serve(root: Path, *, engines: int, owner_pid: int | None = None, ready_fd: int | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, or until the process `owner_pid` is gone and nobody else asks any more.
+def serve(
+    root: Path,
+    *,
+    engines: int,
+    owner_pid: int | None = None,
+    linger_s: float = LINGER_S,
+    ready_fd: int | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, or until the process `owner_pid` is gone and nobody has asked for `linger_s`.
 
     Holds the lock on the pid file for its whole life, which is what tells others that it lives. `ready_fd` gets one
     line as soon as requests are answered. ConfigError: a missing runtime, bad files, or another server in this folder.
@@ -45,12 +52,14 @@ def serve(root: Path, *, engines: int, owner_pid: int | None = None, ready_fd: i
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     try:
-        asyncio.run(_serve(root, paths, engines, owner_pid, ready_fd))
+        asyncio.run(_serve(root, paths, engines, owner_pid, linger_s, ready_fd))
     finally:
         paths.state.unlink(missing_ok=True)
 
 
-async def _serve(root: Path, paths: StatePaths, engines: int, owner_pid: int | None, ready_fd: int | None) -> None:
+async def _serve(
+    root: Path, paths: StatePaths, engines: int, owner_pid: int | None, linger_s: float, ready_fd: int | None
+) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads of the engines must not burn a core
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,17 +96,17 @@ async def _serve(root: Path, paths: StatePaths, engines: int, owner_pid: int | N
             with contextlib.suppress(BrokenPipeError):  # who started us has gone; the next one adopts us
                 os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
-        await _until(stopped, owner_pid, log)
+        await _until(stopped, owner_pid, linger_s, log)
     finally:
         await runner.cleanup()
 
 
-async def _until(stopped: asyncio.Event, owner_pid: int | None, log: RequestLog) -> None:
-    """Until told to stop, or the owner is gone and nobody else has asked for anything lately."""
+async def _until(stopped: asyncio.Event, owner_pid: int | None, linger_s: float, log: RequestLog) -> None:
+    """Until told to stop, or the owner is gone and nobody else has asked for anything in `linger_s`."""
     owner = psutil.Process(owner_pid) if owner_pid is not None and psutil.pid_exists(owner_pid) else None
     while not stopped.is_set():
         abandoned = owner_pid is not None and (owner is None or not owner.is_running())
-        if abandoned and log.quiet_s() >= LINGER_S:
+        if abandoned and log.quiet_s() >= linger_s:
             return
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), timeout=None if owner_pid is None else 1.0)

@@ -1,4 +1,7 @@
-"""Baselines, verdicts, incidents and their messages."""
+"""Baselines, verdicts, incidents and their messages.
+
+What belongs here: columns and constraints. What does not: statements (store), decisions (domain).
+"""
 
 from sqlalchemy import (
     BigInteger,

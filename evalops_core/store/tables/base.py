@@ -1,4 +1,7 @@
-"""What the tables share: the schema, how constraints are named, and the columns that many of them have."""
+"""What the tables share: the schema, how constraints are named, and the columns that many of them have.
+
+What belongs here: what more than one table uses. What does not: tables.
+"""
 
 from datetime import datetime
 from decimal import Decimal

@@ -1,4 +1,7 @@
-"""Traces of production, and the centroids of what was asked."""
+"""Traces of production, and the centroids of what was asked.
+
+What belongs here: columns and constraints. What does not: statements (store), decisions (domain).
+"""
 
 from sqlalchemy import CheckConstraint, Column, Date, Index, Integer, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB

@@ -1,4 +1,7 @@
-"""What a deployment knows of itself: what it spent, what is reserved, and since when it stands."""
+"""What a deployment knows of itself: what it spent, what is reserved, and since when it stands.
+
+What belongs here: columns and constraints. What does not: statements (spend, deployment), decisions (domain).
+"""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Table, Text, UniqueConstraint
 

@@ -1,4 +1,7 @@
-"""Eval runs, the rows they are made of, and the trend over them."""
+"""Eval runs, the rows they are made of, and the trend over them.
+
+What belongs here: columns, constraints and the view. What does not: statements (runs, results, history).
+"""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
