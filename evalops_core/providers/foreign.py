@@ -15,7 +15,7 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0
 
 def parsed(raw: bytes) -> Any:
     """The JSON value, ValueError if it is none. U+FFFD stands for a lone surrogate (`\\ud83d`), which JSON can spell
-    and UTF-8 cannot: models that count an answer's length in UTF-16 units cut emojis in half."""
+    and UTF-8 cannot: whoever cuts text by UTF-16 units leaves half an emoji."""
     try:
         return orjson.loads(raw)
     except ValueError:

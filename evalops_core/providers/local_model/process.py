@@ -96,7 +96,7 @@ class ModelServer:
         require_machine()
         environment = openmp.environment(self._root)
         if environment is not None:
-            os.execve(sys.executable, self._command(), environment)
+            os.execve(sys.executable, self._command(), environment)  # noqa: S606  our own program, as a list
         serve(self._root, engines=self._engines, owner_pid=self._owner_pid, linger_s=self._linger_s)
 
     def start(self, progress: Progress | None = None) -> Endpoint:

