@@ -179,21 +179,17 @@ def _coverage(run: EvalRun) -> dg.AssetCheckResult:
 
 
 def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -> Plan:
-    tags = read_tags(context.run.run_id, context.run.tags)
-    return workshop.plan(
-        suite,
-        partition_key=context.partition_key,
-        run_type=tags.run_type,
-        limit=tags.limit,
-        dagster_run_id=tags.root_run_id,
-        asked_at=_asked_at(context),
-    )
+    def plan() -> Plan:
+        tags = read_tags(context.run.run_id, context.run.tags)
+        return workshop.plan(
+            suite,
+            partition_key=context.partition_key,
+            run_type=tags.run_type,
+            limit=tags.limit,
+            dagster_run_id=tags.root_run_id,
+        )
 
-
-def _asked_at(context: dg.AssetExecutionContext) -> datetime | None:
-    """When this Dagster run was launched: it may have waited in the queue since."""
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    return record.create_timestamp if record else None
+    return _explained(plan)
 
 
 def _report(context: dg.AssetExecutionContext, workshop: Workshop, gate: Held) -> Report:

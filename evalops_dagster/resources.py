@@ -4,9 +4,11 @@ What belongs here: opening them for a Dagster run and closing them with it. What
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import dagster as dg
 
+from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
 from evalops_core.wiring import GateError, Held, Workshop, open_workshop
 
@@ -30,6 +32,14 @@ def gate_resource(context: dg.InitResourceContext) -> Iterator[Held]:
     workshop: Workshop = context.resources.evalops
     if context.run is None:
         raise GateError("the gate is held for a Dagster run, and there is none")
-    log = context.log.info if context.log else None
-    with workshop.gate().hold(context.run.run_id, wait_s=workshop.settings.gate_wait_s, said=log) as held:
+    log, hold = context.log, workshop.gate().hold
+    with ExitStack() as stack:
+        try:
+            wait_s = workshop.settings.gate_wait_s
+            held = stack.enter_context(hold(context.run.run_id, wait_s=wait_s, said=log and log.info))
+        except EvalOpsError as error:
+            if log:
+                # what Dagster shows of it begins with the resource's name and a traceback
+                log.error(str(error))  # noqa: TRY400 - a sentence, not another traceback
+            raise
         yield held

@@ -77,13 +77,13 @@ def template_database(postgres: Started) -> str:
 @pytest.fixture
 def database_url(postgres: Started, template_database: str) -> Iterator[SecretStr]:
     """A migrated, empty database of the test's own, dropped afterwards whoever is still connected to it."""
-    yield from _database(postgres, template_database)
+    yield from new_database(postgres, template_database)
 
 
 @pytest.fixture
 def bare_database_url(postgres: Started) -> Iterator[SecretStr]:
     """A database of the test's own without a single table of ours."""
-    yield from _database(postgres, "template0")
+    yield from new_database(postgres, "template0")
 
 
 @pytest.fixture
@@ -98,7 +98,8 @@ def bare_engine(bare_database_url: SecretStr) -> Iterator[Engine]:
     yield from _engine(bare_database_url)
 
 
-def _database(postgres: Started, template: str) -> Iterator[SecretStr]:
+def new_database(postgres: Started, template: str) -> Iterator[SecretStr]:
+    """The URL of a database made from the one named `template`; dropped afterwards whoever is still connected to it."""
     name = f"test_{next(_NUMBERS)}"
     with _server(postgres) as server:
         _command(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

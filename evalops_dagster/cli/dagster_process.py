@@ -96,13 +96,13 @@ def marked(mark: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _carries(process, mark)]
 
 
-def end_marked(mark: str) -> None:
-    """Ask the topmost of them to end, which end what they started; kill what is left."""
+def end_marked(mark: str, patience_s: float = _STOP_TIMEOUT_S) -> None:
+    """Ask the topmost of them to end, which end what they started; kill what is left after `patience_s`."""
     asked = _topmost(marked(mark))
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.send_signal(signal.SIGINT)
-    _await_end(asked, mark, _STOP_TIMEOUT_S)
+    _await_end(asked, mark, patience_s)
     for _ in range(_ATTEMPTS):  # one of them may just have started another
         for process in (left := marked(mark)):
             with contextlib.suppress(psutil.Error):

@@ -52,9 +52,7 @@ class Command:
 
 
 @pytest.fixture
-def deployment(
-    database_url: SecretStr, mock_openai: MockOpenAI, tmp_path: Path
-) -> Iterator[Callable[[], Command]]:
+def deployment(database_url: SecretStr, mock_openai: MockOpenAI, tmp_path: Path) -> Iterator[Callable[[], Command]]:
     """Makes commands over the test's database, suites in `tmp_path/suites`, each with a Dagster home of its own."""
     commands: list[Command] = []
 

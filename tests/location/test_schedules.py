@@ -113,7 +113,8 @@ def test_while_a_scheduled_run_is_queued_no_second_one_is_requested(
     suites: Mapping[str, Suite], workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:
     job = build_definitions(suites=suites, since=workshop.tools.now()).resolve_job_def("eval_daily")
-    queued = instance.create_run_for_job(job, tags={"evalops/run_type": "scheduled"}, status=dg.DagsterRunStatus.STARTING)
+    scheduled = {"evalops/run_type": "scheduled"}
+    queued = instance.create_run_for_job(job, tags=scheduled, status=dg.DagsterRunStatus.STARTING)
     assert tick(suites, workshop, instance) == f"the run before is not finished: run {queued.run_id} is starting"
 
 
