@@ -7,10 +7,12 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Generator
 
 import typer
 
+_ONE_WISH_S = 1.0
 INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
@@ -35,12 +37,22 @@ def until_interrupted() -> Generator[None, None, None]:
 @contextlib.contextmanager
 def interruptible() -> Generator[None, None, None]:
     """SIGTERM, SIGHUP and SIGINT raise KeyboardInterrupt in the block, SIGINT even if a shell's background job was
-    started with it ignored. What `nohup` starts goes on without its terminal.
+    started with it ignored. What `nohup` starts goes on without its terminal. Of signals in quick succession (a second
+    Ctrl-C, a terminal that closes) the first counts: another exception amid the clean-up would cut it short.
     """
     ends = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         ends.append(signal.SIGHUP)
-    before = {number: signal.signal(number, _interrupt) for number in ends}
+    raised_at = float("-inf")
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal raised_at
+        if time.monotonic() - raised_at < _ONE_WISH_S:
+            return
+        raised_at = time.monotonic()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in ends}
     try:
         yield
     finally:
@@ -53,10 +65,6 @@ def deaf() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _ignore)  # not SIG_IGN, which programs started from here would inherit
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _ignore(number: int, frame: object) -> None:

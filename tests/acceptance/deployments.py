@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,7 @@ _TERMINATE = """mutation($id: String!) { terminateRun(runId: $id) {
 T = TypeVar("T")
 
 
-def awaited(ask: Callable[[], T], what: str, *, within_s: float = PATIENCE_S) -> T:
+def awaited(ask: Callable[[], T | None], what: str, *, within_s: float = PATIENCE_S) -> T:
     """The first answer that is true in the sense of `bool`; AssertionError where there is none in time."""
     deadline = time.monotonic() + within_s
     while True:
@@ -223,7 +223,7 @@ def _answers(deployment: Deployment) -> bool:
 
 
 @contextmanager
-def _instance(folder: Path, url: str) -> Iterator[dg.DagsterInstance]:
+def _instance(folder: Path, url: str) -> Generator[dg.DagsterInstance, None, None]:
     """The deployment's instance for the test's process, whose environment does not name its database."""
     storage = {
         "module": "dagster_postgres",
