@@ -29,8 +29,13 @@ class EvalOpsStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "EvalOpsStorage":
-        url = dagster_url(load_settings()).get_secret_value()
-        storage = cls(postgres_url=url, should_autocreate_tables=True, inst_data=inst_data)
+        url = dagster_url(load_settings(), create=lambda url: cls._create_tables(url.get_secret_value()))
+        storage = cls(postgres_url=url.get_secret_value(), should_autocreate_tables=True, inst_data=inst_data)
         if POOL not in {pool.name for pool in storage.event_log_storage.get_pool_limits()}:
             storage.event_log_storage.set_concurrency_slots(POOL, 1)
         return storage
+
+    @classmethod
+    def _create_tables(cls, url: str) -> None:
+        """dagster-postgres does so on its first connection."""
+        cls(postgres_url=url, should_autocreate_tables=True).event_log_storage.dispose()

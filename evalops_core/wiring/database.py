@@ -4,13 +4,13 @@ What belongs here: which database, and in which state it must be. What does not:
 server's life (postgres).
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 
 from pydantic import SecretStr
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, func, make_url, select, text
 
 from evalops_core.postgres.guard import guarded_server
 from evalops_core.postgres.server import EmbeddedServer
@@ -19,6 +19,7 @@ from evalops_core.store.deployment import installed_at
 from evalops_core.store.engine import make_engine, normalise_url
 from evalops_core.store.schema import current, ensure_current, head, upgrade
 
+_CREATION_LOCK = 0x64616773746572  # "dagster"; held by the one process that makes Dagster's tables
 # Whether a server that this process asks for stays when the process is gone; see `while_needed`.
 _KEEP: ContextVar[bool] = ContextVar("keep", default=True)
 
@@ -89,19 +90,40 @@ def installed_since(settings: Settings) -> datetime:
         engine.dispose()
 
 
-def dagster_url(settings: Settings) -> SecretStr:
-    """Where Dagster keeps its tables: its own database if there is one, else schema `dagster` beside the store's."""
+def dagster_url(settings: Settings, create: Callable[[SecretStr], None]) -> SecretStr:
+    """Where Dagster keeps its tables: its own database if there is one, else schema `dagster` beside the store's.
+
+    That schema is there with everything that `create` makes in it, or not at all: it is made under another name, for
+    Dagster makes its tables one by one and would never complete those of a process that was killed meanwhile.
+    """
     if settings.dagster_database_url is not None:
         return SecretStr(normalise_url(settings.dagster_database_url))
     url = normalise_url(store_url(settings))
     engine = make_engine(SecretStr(url))
     try:
         with engine.begin() as connection:
-            if connection.scalar(text("SELECT to_regnamespace('dagster') IS NULL")):
-                connection.execute(text("CREATE SCHEMA IF NOT EXISTS dagster"))
+            if _has_dagster(connection):
+                return _in_schema(url, "dagster")
+            connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
+            if not _has_dagster(connection):
+                with engine.begin() as beside:
+                    beside.execute(text("DROP SCHEMA IF EXISTS dagster_unfinished CASCADE"))
+                    beside.execute(text("CREATE SCHEMA dagster_unfinished"))
+                create(_in_schema(url, "dagster_unfinished"))
+                connection.execute(text("ALTER SCHEMA dagster_unfinished RENAME TO dagster"))
     finally:
         engine.dispose()
+    return _in_schema(url, "dagster")
+
+
+def _has_dagster(connection: Connection) -> bool:
+    # Not to_regnamespace: within a transaction it goes on giving its first answer, from a cache.
+    return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dagster')")))
+
+
+def _in_schema(url: str, schema: str) -> SecretStr:
+    """The URL whose sessions find and make their tables in `schema`."""
     parsed = make_url(url)
     given = parsed.query.get("options", "")
-    options = " ".join([*([given] if isinstance(given, str) else given), "-csearch_path=dagster"]).strip()
+    options = " ".join([*([given] if isinstance(given, str) else given), f"-csearch_path={schema}"]).strip()
     return SecretStr(parsed.update_query_dict({"options": options}).render_as_string(hide_password=False))
