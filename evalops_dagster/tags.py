@@ -14,6 +14,7 @@ LIMIT = "evalops/limit"
 ROOT_RUN = "dagster/root_run_id"
 BY_COMMAND = "evalops/command"
 RETRY_NUMBER = "dagster/retry_number"
+BY_HAND = ("dagster/from_ui", "dagster/backfill")  # set by Dagster itself on what a person launches in the UI
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,12 @@ def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
     """Whatever does not say `scheduled` was launched by hand; ConfigError for a limit that is no number.
 
     A person's re-execution inherits the tag of the scheduled run and is by hand all the same; Dagster's own retry of it
-    is not.
+    is not. So is what a person launches in the UI with the tag copied or typed in. A program that stands in for the
+    schedule (`evalops demo`, a scheduler of one's own) may say `scheduled`.
     """
     root = tags.get(ROOT_RUN, run_id)
-    by_person = root != run_id and RETRY_NUMBER not in tags
+    executed_again = root != run_id and RETRY_NUMBER not in tags
+    by_person = executed_again or any(tag in tags for tag in BY_HAND)
     limit = tags.get(LIMIT)
     if limit is not None and (not limit.isdecimal() or int(limit) < 1):
         raise ConfigError(f"expected a whole number of cases from 1 up, not {limit!r}", key=f"tag {LIMIT}")

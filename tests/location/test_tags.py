@@ -23,6 +23,11 @@ def test_dagster_s_own_retry_of_a_scheduled_run_is_still_scheduled() -> None:
     assert (tags.run_type, tags.root_run_id) == ("scheduled", "first")
 
 
+@pytest.mark.parametrize("by", ["dagster/from_ui", "dagster/backfill"])
+def test_what_a_person_launches_in_the_ui_is_by_hand_whatever_tags_were_copied_or_typed_in(by: str) -> None:
+    assert read_tags("run", {**SCHEDULED, by: "true"}).run_type == "manual"
+
+
 @pytest.mark.parametrize("limit", ["x", "-3", "0", "1.5", ""])
 def test_a_limit_that_is_no_number_of_cases_is_refused(limit: str) -> None:
     with pytest.raises(ConfigError, match="tag evalops/limit"):
