@@ -15,7 +15,7 @@ from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, score
 from evalops_core.run.facts import latency_of, worst
-from evalops_core.run.finish import case_outcomes, most_common
+from evalops_core.run.finish import case_outcomes, judge_of, most_common
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Progress, Report, sparing
 from evalops_core.wiring import Held, Workshop
@@ -107,7 +107,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
             metadata={
                 **say.judgment_metadata(rows),
                 **say.call_metadata([], rows),
-                **say.run_metadata(run, judge=most_common(row.model for row in rows)),
+                **say.run_metadata(run, judge=judge_of(plan, rows)),
             }
         )
 

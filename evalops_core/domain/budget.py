@@ -4,7 +4,7 @@ What belongs here: decisions from amounts, in US dollars. What does not: where a
 costs (providers), who is stopped (run). A cap that is None, or was configured as 0, is none at all.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
@@ -18,16 +18,17 @@ Scope = Literal["run", "day"]
 Price = Callable[[str, Usage], "Decimal | None"]  # (resolved model id, tokens) → US dollars; None where unknown
 
 _ZERO = Decimal(0)
-_PER_MESSAGE, _PER_REQUEST = 16, 64  # tokens that chat templates and schemas put around the texts, generously
+# tokens that chat templates, schemas and tokenisers put around the texts, generously
+_PER_MESSAGE, _PER_REQUEST, _PER_TEXT = 16, 64, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
     """One call that was paid, or may have been, in the UTC day in which it began.
 
-    `cost_usd` is None where it is unknown: the hard caps then count `assumed_usd`, the worst case. `answered` is False
-    for a call that was sent and brought no usable answer (a timeout, a body that broke off, a cancellation).
-    `released_usd` of what was reserved for the call is free again.
+    An answered embedding call has 0 completion tokens. `cost_usd` is None where it is unknown: the hard caps then count
+    `assumed_usd`, the worst case. `answered` is False for a call that was sent and brought no usable answer (a timeout,
+    a body that broke off, a cancellation). `released_usd` of what was reserved for the call is free again.
     """
 
     purpose: Purpose
@@ -173,6 +174,14 @@ def bound(request: ChatRequest, parameters: Mapping[str, Json], completion_ceili
         around += _bytes(canonical(request.json_schema))
     limits = [limit for name in ("max_tokens", "max_completion_tokens") if (limit := _count(asked.get(name)))]
     return Usage(texts + around, (max(limits) if limits else completion_ceiling) * (_count(asked.get("n")) or 1))
+
+
+def embedding_bound(texts: Sequence[str]) -> Usage:
+    """The most tokens that one attempt at embedding `texts` may be billed; there is no completion.
+
+    One token a UTF-8 byte, as in `bound`, and a fixed allowance for what begins and ends each text.
+    """
+    return Usage(sum(_bytes(text) for text in texts) + _PER_TEXT * len(texts), 0)
 
 
 @dataclass(frozen=True, slots=True)

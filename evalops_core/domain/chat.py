@@ -71,6 +71,18 @@ class ChatReply:
     attempts: int = 1
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """`vectors` has the shape (texts, dimensions), rows of unit length, in the order of the texts.
+
+    `model` is the id the endpoint resolved the asked-for name to, None where nobody is paid for the call.
+    """
+
+    vectors: NDArray[np.float32]
+    model: str | None = None
+    usage: Usage = Usage()
+
+
 class ChatModel(Protocol):
     """A model that completes chats, its own retries included."""
 
@@ -88,8 +100,8 @@ class EmbeddingModel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (len(texts), dimensions), rows of unit length, in the order of `texts`."""
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """A vector for each text, or TransientError / PermanentError once retrying makes no more sense."""
         ...
 
 

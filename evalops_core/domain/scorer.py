@@ -129,7 +129,8 @@ ScorerSpec = Union[PlainSpec, JudgeSpec]
 class Scored:
     """What one scorer says of one axis of one response.
 
-    `usage` and `model` (the judge's, as its endpoint resolved it) are set on the first axis of a judge's call alone.
+    `usage` and `model` (as its endpoint resolved it) are of the paid call, a judge's or an embedding model's, and set
+    on its first axis alone.
     """
 
     axis: str

@@ -5,34 +5,46 @@ what a call may cost at worst (domain.budget, which the hard caps reserve).
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, TypeVar
 
 from evalops_core.domain.budget import Price, Purpose, usd
 from evalops_core.domain.chat import Message, ModelRef, Usage
-from evalops_core.domain.score import Score
-from evalops_core.domain.scorer import JudgeSpec, axes_of
+from evalops_core.domain.score import Score, Unscored
+from evalops_core.domain.scorer import JudgeSpec, SimilaritySpec, axes_of
 from evalops_core.domain.suite import Case
 from evalops_core.run.begin import continued
 from evalops_core.run.evaluate import Tools
 from evalops_core.run.plan import Plan
 from evalops_core.scorers.judge_prompt import judge_request
 from evalops_core.scorers.protocol import Item
+from evalops_core.scorers.references import reference_texts
 from evalops_core.store.spend import Tokens
 from evalops_core.suites.render import PromptRenderer
 
 _BYTES_A_TOKEN = 4  # of English; other languages and code have fewer
 _ANSWER, _REASON = 300, 60  # guessed tokens of an answer, and of a judge's words on one axis
 
+What = Literal["answers", "judgments", "embeddings"]
 Job = tuple[Case, int]
 Judging = tuple[Case, int, JudgeSpec]
+Embedding = tuple[Case, int, SimilaritySpec]
+Spec = TypeVar("Spec", JudgeSpec, SimilaritySpec)
+
+_HISTORY: Mapping[What, tuple[Purpose, bool]] = {  # the purpose in the ledger, and whether it is embeddings
+    "answers": ("eval.generate", False),
+    "judgments": ("eval.judge", False),
+    "embeddings": ("eval.judge", True),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Calls of one purpose. Tokens are of all of them; `basis` says where the numbers come from."""
+    """Calls of one kind. Tokens are of all of them; `basis` says where the numbers come from."""
 
+    what: What
     purpose: Purpose
     model: str
     calls: int
@@ -42,13 +54,12 @@ class Expected:
     basis: str
 
     def __str__(self) -> str:
-        what = "answers" if self.purpose == "eval.generate" else "judgments"
         if not self.calls:
-            return f"no {what} of {self.model} are missing"
-        return (
-            f"{self.calls} {what} of {self.model}: about {self.prompt_tokens} + {self.completion_tokens} tokens, "
-            f"{_cost(self.cost_usd)} ({self.basis})"
-        )
+            return f"no {self.what} of {self.model} are missing"
+        tokens = f"{self.prompt_tokens}"
+        if self.what != "embeddings":
+            tokens += f" + {self.completion_tokens}"
+        return f"{self.calls} {self.what} of {self.model}: about {tokens} tokens, {_cost(self.cost_usd)} ({self.basis})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +109,12 @@ def plan_cost(plan: Plan, tools: Tools) -> CostPlan:
 
     Reads the store and calls nothing.
     """
-    jobs, judgings = _all(plan)
+    jobs, judgings, embeddings = _jobs(plan)
+    whole = len(jobs) + len(judgings) + len(embeddings)
     run = continued(plan, tools.runs)
     if run is not None:
         if run.run_type == "scheduled" and run.status == "completed":
-            return estimate(plan, [], [], {}, tools.price_of, done=len(jobs) + len(judgings))
+            return estimate(plan, [], [], [], {}, tools.price_of, done=whole)
         have = {(r.case_id, r.repeat) for r in tools.results.responses(run.id) if r.error_class is None}
         scored = {
             (s.case_id, s.repeat, s.scorer, s.axis)
@@ -110,91 +122,101 @@ def plan_cost(plan: Plan, tools: Tools) -> CostPlan:
             if isinstance(s.outcome, Score)
         }
         jobs = [(case, repeat) for case, repeat in jobs if (case.id, repeat) not in have]
-        judgings = [
-            (case, repeat, spec)
-            for case, repeat, spec in judgings
-            if any((case.id, repeat, spec.name, axis.name) not in scored for axis in axes_of(spec))
-        ]
-    purposes: tuple[Purpose, ...] = ("eval.generate", "eval.judge")
-    history: dict[Purpose, Tokens | None] = {
-        purpose: tools.ledger.tokens(plan.suite.feature, purpose) for purpose in purposes
+        judgings, embeddings = _missing(judgings, scored), _missing(embeddings, scored)
+    history: dict[What, Tokens | None] = {
+        what: tools.ledger.tokens(plan.suite.feature, purpose, embeddings=embeds)
+        for what, (purpose, embeds) in _HISTORY.items()
     }
-    whole = sum(len(part) for part in _all(plan))
-    return estimate(plan, jobs, judgings, history, tools.price_of, done=whole - len(jobs) - len(judgings))
+    done = whole - len(jobs) - len(judgings) - len(embeddings)
+    return estimate(plan, jobs, judgings, embeddings, history, tools.price_of, done=done)
 
 
 def estimate(
     plan: Plan,
     jobs: Sequence[Job],
     judgings: Sequence[Judging],
-    history: Mapping[Purpose, Tokens | None],
+    embeddings: Sequence[Embedding],
+    history: Mapping[What, Tokens | None],
     price_of: Callable[[ModelRef], Price],
     *,
     done: int = 0,
 ) -> CostPlan:
-    """The cost of asking `jobs` and judging `judgings`, at the mean tokens of `history` where there are any.
+    """The cost of asking `jobs`, judging `judgings` and paying for `embeddings`, at the mean tokens of `history`.
 
-    Without them prompts count a token per four bytes, and answers `max_tokens`, or a guess where the parameters set
-    none.
+    Without history prompts and embedded texts count a token per four bytes, and answers `max_tokens`, or a guess where
+    the parameters set none.
     """
     render = PromptRenderer(plan.suite).render
     answer = _limit(plan.model) or _ANSWER
-    parts = [
-        _expected(
-            "eval.generate",
-            plan.model,
-            len(jobs),
-            history.get("eval.generate"),
-            lambda: _mean(_tokens(render(case)) for case, _ in jobs),
-            answer,
-            price_of,
-        )
-    ]
+
+    def part(what: What, ref: ModelRef, calls: int, prompts: Iterable[int], completion: int) -> Expected:
+        return _expected(what, ref, calls, history.get(what), prompts, completion, price_of(ref))
+
+    def judge_prompt(judge: ModelRef, case: Case, spec: JudgeSpec) -> int:
+        return _tokens(judge_request(spec.rubric, Item(case, render(case), ""), judge).messages) + answer
+
+    parts = [part("answers", plan.model, len(jobs), (_tokens(render(case)) for case, _ in jobs), answer)]
     if plan.judge is not None:
-        judge = plan.judge
-
-        def prompt(case: Case, spec: JudgeSpec) -> int:
-            return _tokens(judge_request(spec.rubric, Item(case, render(case), ""), judge).messages) + answer
-
-        axes = _mean(len(spec.rubric.axes) for _, _, spec in judgings)
-        parts.append(
-            _expected(
-                "eval.judge",
-                judge,
-                len(judgings),
-                history.get("eval.judge"),
-                lambda: _mean(prompt(case, spec) for case, _, spec in judgings),
-                _limit(judge) or math.ceil(_REASON * axes),
-                price_of,
-            )
-        )
+        judge, axes = plan.judge, _mean([len(spec.rubric.axes) for _, _, spec in judgings])
+        prompts = (judge_prompt(judge, case, spec) for case, _, spec in judgings)
+        parts.append(part("judgments", judge, len(judgings), prompts, _limit(judge) or math.ceil(_REASON * axes)))
+    if plan.embedding is not None:
+        texts = (answer + _size(_references(case)) for case, _, _ in embeddings)
+        parts.append(part("embeddings", plan.embedding, len(embeddings), texts, 0))
     return CostPlan(plan.suite.feature, tuple(parts), done)
 
 
-def _all(plan: Plan) -> tuple[list[Job], list[Judging]]:
-    judges = [spec for spec in plan.specs if isinstance(spec, JudgeSpec)] if plan.judge is not None else []
-    return plan.jobs, [(case, repeat, spec) for case, repeat in plan.jobs for spec in judges]
+def _jobs(plan: Plan) -> tuple[list[Job], list[Judging], list[Embedding]]:
+    """All calls of the plan; a case without a text to be like is not embedded."""
+    judges = [spec for spec in plan.specs if isinstance(spec, JudgeSpec) and plan.judge]
+    similar = [spec for spec in plan.specs if isinstance(spec, SimilaritySpec) and spec.metric == "embedding"]
+    embedders = similar if plan.embedding else []
+    return (
+        plan.jobs,
+        [(case, repeat, spec) for case, repeat in plan.jobs for spec in judges],
+        [(case, repeat, spec) for case, repeat in plan.jobs for spec in embedders if _references(case)],
+    )
+
+
+def _missing(
+    scorings: Sequence[tuple[Case, int, Spec]], scored: Container[tuple[str, int, str, str]]
+) -> list[tuple[Case, int, Spec]]:
+    return [
+        (case, repeat, spec)
+        for case, repeat, spec in scorings
+        if any((case.id, repeat, spec.name, axis.name) not in scored for axis in axes_of(spec))
+    ]
+
+
+def _references(case: Case) -> Sequence[str]:
+    """What the similarity scorer embeds beside the answer; nothing where it finds nothing to compare with."""
+    found = reference_texts(case.reference)
+    return () if isinstance(found, Unscored) or not all(text.strip() for text in found) else found
 
 
 def _expected(
-    purpose: Purpose,
+    what: What,
     ref: ModelRef,
     calls: int,
     history: Tokens | None,
-    prompt: Callable[[], float],
+    prompts: Iterable[int],
     completion: int,
-    price_of: Callable[[ModelRef], Price],
+    price: Price,
 ) -> Expected:
+    """`prompts` are the guessed tokens of each call's, `completion` those of every answer; a `history` is better."""
     if history is not None:
         tokens = Usage(math.ceil(history.prompt), math.ceil(history.completion))
         basis = f"the mean of {history.calls} earlier calls"
     else:
-        tokens = Usage(math.ceil(prompt()), completion)
+        tokens = Usage(math.ceil(_mean(list(prompts))), completion)
         limit = "as many as max_tokens allows" if _limit(ref) else "a guess"
         basis = f"prompts at {_BYTES_A_TOKEN} bytes a token, {completion} tokens an answer: {limit}"
-    each = price_of(ref)(ref.name, tokens)
+        if what == "embeddings":
+            basis = f"texts at {_BYTES_A_TOKEN} bytes a token, the answer's a guess"
+    each = price(ref.name, tokens)
     return Expected(
-        purpose,
+        what,
+        _HISTORY[what][0],
         ref.name,
         calls,
         (tokens.prompt_tokens or 0) * calls,
@@ -210,12 +232,16 @@ def _limit(ref: ModelRef) -> int | None:
 
 
 def _tokens(messages: Sequence[Message]) -> int:
-    return sum(len(message.content.encode(errors="replace")) for message in messages) // _BYTES_A_TOKEN
+    return _size([message.content for message in messages])
 
 
-def _mean(numbers: Iterable[float]) -> float:
-    found = list(numbers)
-    return sum(found) / len(found) if found else 0.0
+def _size(texts: Iterable[str]) -> int:
+    """Guessed tokens."""
+    return sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_A_TOKEN
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _cost(amount: Decimal | None) -> str:

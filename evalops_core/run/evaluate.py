@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from evalops_core.domain.budget import Price
-from evalops_core.domain.chat import ChatModel, ModelRef
+from evalops_core.domain.chat import ChatModel, ModelRef, Usage
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.window import window_of
 from evalops_core.errors import EvalOpsError
@@ -41,6 +41,7 @@ class Models:
     scorers: tuple[Scorer, ...]
     model_price: Price
     judge_price: Price
+    embedding_price: Price
     model_concurrency: int
     scorer_concurrency: int
 
@@ -105,6 +106,7 @@ async def score(plan: Plan, tools: Tools, report: Report, run: EvalRun | None = 
             scorers=models.scorers,
             render=PromptRenderer(plan.suite).render,
             price=models.judge_price,
+            embedding_price=models.embedding_price,
             results=tools.results,
             spending=spending,
             concurrency=models.scorer_concurrency,
@@ -147,9 +149,10 @@ def _require_open_window(plan: Plan, now: datetime) -> None:
 
 def _require_prices(plan: Plan, tools: Tools) -> None:
     if tools.spending.caps(plan.suite):
-        for ref in (plan.model, plan.judge):
+        chat, embedding = Usage(1, 1), Usage(1, 0)  # no completion of an embedding has a list price
+        for ref, usage in ((plan.model, chat), (plan.judge, chat), (plan.embedding, embedding)):
             if ref is not None:
-                require_price(ref, tools.price_of(ref))
+                require_price(ref, tools.price_of(ref), usage)
 
 
 def _is_done(run: EvalRun) -> bool:

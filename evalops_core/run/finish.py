@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from evalops_core.domain.eval_run import EvalRun, Response, RunStatus, ScoreRow
 from evalops_core.domain.score import Outcome, RunScore, Score, Unscored, reduce_repeats, summarise, weigh_axes
+from evalops_core.domain.scorer import JudgeSpec
 from evalops_core.run.plan import Plan
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns, Finished
@@ -27,7 +28,7 @@ def finish(run: EvalRun, plan: Plan, *, runs: EvalRuns, results: CaseResults, no
     if was_stopped(run) and not (summary.n_unscored == 0 and nothing_missing(run, cases, responses, scores)):
         status, reason = "partial", run.status_reason
     model = most_common(r.model for r in responses)
-    judge = most_common(s.model for s in scores)
+    judge = judge_of(plan, scores)
     resolved = replace(
         run.comparability, model=model or run.comparability.model, judge=judge or run.comparability.judge
     )
@@ -64,6 +65,13 @@ def case_outcomes(
     key = run.comparability
     same = (key.dataset, key.cases) == (plan.key.dataset, plan.key.cases)
     ids = [case.id for case in plan.cases] if same else list(dict.fromkeys(r.case_id for r in responses))
+    return outcomes(run, ids, responses, scores)
+
+
+def outcomes(
+    run: EvalRun, ids: Iterable[str], responses: Sequence[Response], scores: Sequence[ScoreRow]
+) -> dict[str, Outcome]:
+    """The same for the cases `ids`, from the run and its rows alone."""
     weights = {tuple_of(axis): share for axis, share in run.weights.items()}
     answers = {(r.case_id, r.repeat): r for r in responses}
     axes: dict[tuple[str, int], dict[tuple[str, str], Outcome]] = {}
@@ -78,7 +86,9 @@ def case_outcomes(
             return Unscored(f"no response ({answer.error_class}): {answer.error_text}")
         return weigh_axes(axes.get((case_id, repeat), {}), weights)
 
-    return {case: reduce_repeats([outcome(case, repeat) for repeat in range(key.repeats)]) for case in ids}
+    return {
+        case: reduce_repeats([outcome(case, repeat) for repeat in range(run.comparability.repeats)]) for case in ids
+    }
 
 
 def was_stopped(run: EvalRun) -> bool:
@@ -123,7 +133,7 @@ def judge_status(summary: RunScore, cases: Mapping[str, Outcome], min_coverage: 
 
 
 def calls(responses: Sequence[Response], scores: Sequence[ScoreRow]) -> list[Response | ScoreRow]:
-    """The rows that stand for an answered call: a judge's call is on the first of its axes."""
+    """The rows that stand for an answered call: a judge's or an embedding model's is on the first of its axes."""
     return [*(r for r in responses if r.error_class is None), *(s for s in scores if s.model)]
 
 
@@ -138,6 +148,12 @@ def total(counts: Sequence[int | None]) -> int | None:
     """Their sum; None where any of them is unknown."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
+
+
+def judge_of(plan: Plan, scores: Iterable[ScoreRow]) -> str | None:
+    """The judge as its endpoint resolved it; an embedding model is paid for too and judges nothing."""
+    judges = {spec.name for spec in plan.specs if isinstance(spec, JudgeSpec)}
+    return most_common(row.model for row in scores if row.scorer in judges)
 
 
 def most_common(names: Iterable[str | None]) -> str | None:

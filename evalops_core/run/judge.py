@@ -11,7 +11,7 @@ from evalops_core.domain.budget import Price
 from evalops_core.domain.chat import Message
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Score
-from evalops_core.domain.scorer import Scored, axes_of
+from evalops_core.domain.scorer import Scored, SimilaritySpec, axes_of
 from evalops_core.domain.suite import Case
 from evalops_core.run.budget import Spending
 from evalops_core.run.plan import Plan
@@ -28,6 +28,7 @@ async def judge(
     scorers: Sequence[Scorer],
     render: Callable[[Case], Sequence[Message]],
     price: Price,
+    embedding_price: Price,
     results: CaseResults,
     spending: Spending,
     concurrency: int,
@@ -48,7 +49,8 @@ async def judge(
         answer, scorer = job
         case = cases[answer.case_id]
         axes = await scorer.score(Item(case=case, prompt=render(case), answer=answer.text or ""))
-        return [_row(answer, scorer, axis, price) for axis in axes]
+        each = embedding_price if isinstance(scorer.spec, SimilaritySpec) else price
+        return [_row(answer, scorer, axis, each) for axis in axes]
 
     return await run_stage(
         "judgments",
@@ -67,7 +69,7 @@ def _keys(answer: Response, scorer: Scorer) -> list[tuple[str, int, str, str]]:
 
 
 def _row(answer: Response, scorer: Scorer, scored: Scored, price: Price) -> ScoreRow:
-    """`model` is set on the row that carries a judge call's tokens, and on no other."""
+    """`model` is set on the row that carries a paid call's tokens, and on no other."""
     return ScoreRow(
         case_id=answer.case_id,
         repeat=answer.repeat,

@@ -1,15 +1,16 @@
-"""A chat model whose calls are paid for.
+"""Models whose calls are paid for.
 
 What belongs here: when a call counts as paid, as perhaps paid, and as free. What does not: where amounts go (budget),
 retrying (providers).
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from evalops_core.domain.budget import Charge, Price, Purpose, bound
-from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, ModelRef, Usage
+from evalops_core.domain.budget import Charge, Price, Purpose, bound, embedding_bound
+from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Embedded, EmbeddingModel, ModelRef, Usage
 from evalops_core.errors import CallError, ConfigError
 from evalops_core.providers.retry import BeforeRetry
 from evalops_core.run.budget import Spending
@@ -23,13 +24,85 @@ class RetryingChat(ChatModel, Protocol):
     async def complete(self, request: ChatRequest, *, before_retry: BeforeRetry | None = None) -> ChatReply: ...
 
 
-@dataclass(frozen=True)
-class MeteredChat:
-    """`model`, with every call of it in the ledger, and none made that could exceed a hard cap.
+class RetryingEmbeddings(EmbeddingModel, Protocol):
+    """An embedding model that makes one request of each call, and tells of each attempt that it repeats."""
+
+    async def embed(self, texts: Sequence[str], *, before_retry: BeforeRetry | None = None) -> Embedded: ...
+
+
+class Reply(Protocol):
+    """What a paid call brought, as far as it tells what it cost."""
+
+    @property
+    def model(self) -> str | None: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+
+R = TypeVar("R", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """The way of every paid call of the model asked for as `name`: into the ledger, and not past a hard cap.
 
     An attempt that may be on the bill (see `CallError.maybe_billed`) is counted as a call of its own at its worst
-    case, and the next attempt is reserved anew. `completion_ceiling` bounds an answer whose request does not.
+    case, and the next attempt is reserved anew.
     """
+
+    name: str
+    purpose: Purpose
+    price: Price
+    spending: Spending
+
+    async def call(self, most: Callable[[], Usage], send: Callable[[BeforeRetry], Awaitable[R]]) -> R:
+        """What `send` returns; StopStageError where a hard cap is reached. `most` bounds the tokens of one attempt."""
+        spending, day = self.spending, self.spending.today()
+
+        def worst_case() -> Decimal:
+            """0 where the model's price is unknown, which a hard cap does not allow."""
+            return self.price(self.name, most()) or _ZERO
+
+        worst = worst_case() if spending.caps else _ZERO
+        held = False
+
+        def lost() -> Charge:
+            assumed = worst or worst_case()
+            return Charge(self.purpose, self.name, day, Usage(), None, assumed, worst, answered=False)
+
+        async def before_retry(error: CallError) -> None:
+            nonlocal held
+            if error.maybe_billed:
+                held = False
+                spending.charge(lost())
+                await spending.reserve(worst, day)
+                held = True
+
+        await spending.reserve(worst, day)
+        held = True
+        try:
+            reply = await send(before_retry)
+        except CallError as error:
+            if error.maybe_billed:
+                spending.charge(lost())
+            else:
+                spending.release(worst, day)
+            raise
+        except BaseException:  # cancelled in the middle, as a rule: the endpoint may finish, and charge for it
+            if held:
+                spending.charge(lost())
+            raise
+        model = reply.model or self.name
+        cost = self.price(model, reply.usage)
+        assumed = _ZERO if cost is not None else worst or worst_case()
+        spending.charge(Charge(self.purpose, model, day, reply.usage, cost, assumed, worst))
+        return reply
+
+
+@dataclass(frozen=True)
+class MeteredChat:
+    """`model`, every call of it metered. `completion_ceiling` bounds an answer whose request does not."""
 
     model: RetryingChat
     purpose: Purpose
@@ -43,50 +116,49 @@ class MeteredChat:
 
     async def complete(self, request: ChatRequest) -> ChatReply:
         """See `ChatModel`; StopStageError where a hard cap is reached."""
-        spending, day = self.spending, self.spending.today()
-        worst = self._worst(request) if spending.caps else _ZERO
-        held = False
-
-        def lost() -> Charge:
-            assumed = worst or self._worst(request)
-            return Charge(self.purpose, self.ref.name, day, Usage(), None, assumed, worst, answered=False)
-
-        async def before_retry(error: CallError) -> None:
-            nonlocal held
-            if error.maybe_billed:
-                held = False
-                spending.charge(lost())
-                await spending.reserve(worst, day)
-                held = True
-
-        await spending.reserve(worst, day)
-        held = True
-        try:
-            reply = await self.model.complete(request, before_retry=before_retry)
-        except CallError as error:
-            if error.maybe_billed:
-                spending.charge(lost())
-            else:
-                spending.release(worst, day)
-            raise
-        except BaseException:  # cancelled in the middle, as a rule: the endpoint may finish, and charge for it
-            if held:
-                spending.charge(lost())
-            raise
-        cost = self.price(reply.model, reply.usage)
-        assumed = _ZERO if cost is not None else worst or self._worst(request)
-        spending.charge(Charge(self.purpose, reply.model, day, reply.usage, cost, assumed, worst))
-        return reply
-
-    def _worst(self, request: ChatRequest) -> Decimal:
-        """What one attempt may cost at most; 0 where the model's price is unknown, which a hard cap does not allow."""
-        usage = bound(request, self.ref.parameters, self.completion_ceiling)
-        return self.price(self.ref.name, usage) or _ZERO
+        return await Meter(self.ref.name, self.purpose, self.price, self.spending).call(
+            lambda: bound(request, self.ref.parameters, self.completion_ceiling),
+            lambda before_retry: self.model.complete(request, before_retry=before_retry),
+        )
 
 
-def require_price(ref: ModelRef, price: Price) -> None:
-    """ConfigError where a hard cap is to hold and nobody knows what the model costs."""
-    if price(ref.name, Usage(1, 1)) is None:
+@dataclass(frozen=True)
+class MeteredEmbeddings:
+    """`model`, every call of it metered as judging: it is there for a scorer."""
+
+    model: RetryingEmbeddings
+    price: Price
+    spending: Spending
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """See `EmbeddingModel`; StopStageError where a hard cap is reached."""
+        return await Meter(self.name, "eval.judge", self.price, self.spending).call(
+            lambda: embedding_bound(texts), lambda before_retry: self.model.embed(texts, before_retry=before_retry)
+        )
+
+
+@dataclass(frozen=True)
+class FreeEmbeddings:
+    """`model`, which runs here and costs nothing: its calls are in no ledger, and no row says that they were made."""
+
+    model: EmbeddingModel
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """See `EmbeddingModel`."""
+        return replace(await self.model.embed(texts), model=None, usage=Usage())
+
+
+def require_price(ref: ModelRef, price: Price, usage: Usage) -> None:
+    """ConfigError where a hard cap is to hold and nobody knows what a call of such `usage` costs."""
+    if price(ref.name, usage) is None:
         raise ConfigError(
             f'a hard cap is set and the price of {ref.name} is unknown; set it as {{"{ref.name}": '
             '{"input_per_mtok": "…", "output_per_mtok": "…"}}, in US dollars per million tokens',

@@ -21,8 +21,9 @@ from evalops_core.domain.window import Window
 class Plan:
     """One evaluation of `suite` for `window`.
 
-    `model` and `judge` are decided endpoints, `judge` None where rules score; `specs` are the scorers in force and
-    `scorers_version` the content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
+    `model`, `judge` and `embedding` are decided endpoints: `judge` None where rules score, `embedding` where no scorer
+    pays for embeddings (the embedded model's are free). `specs` are the scorers in force and `scorers_version` the
+    content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
     the root of the Dagster run's re-executions. `asked_at` is when the run was launched, None for now; `past_windows`
     whether a window that had ended by then may be evaluated all the same.
     """
@@ -32,6 +33,7 @@ class Plan:
     run_type: RunType
     model: ModelRef
     judge: ModelRef | None
+    embedding: ModelRef | None
     specs: tuple[ScorerSpec, ...]
     scorers_version: str
     limit: int | None = None

@@ -6,13 +6,14 @@ implementations).
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from evalops_core.domain.chat import EmbeddingModel
+from evalops_core.domain.chat import EmbeddingModel, Usage
 from evalops_core.domain.score import LOWEST, Score, Unscored
 from evalops_core.domain.scorer import Scored, SimilaritySpec
 from evalops_core.errors import CallError, ConfigError
@@ -24,13 +25,20 @@ from evalops_core.scorers.text import well_formed
 CHRF_LIMIT = 20_000  # characters; chrF counts in Python, about 1 µs a character, while other calls wait
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The likeness to `each` reference, in [0, 1]; `model` and `usage` are of the call, where one was paid for it."""
+
+    each: Sequence[float] | Unscored
+    model: str | None = None
+    usage: Usage = Usage()
+
+
 class Metric(Protocol):
     @property
     def version(self) -> str: ...
 
-    async def likeness(self, answer: str, references: Sequence[str]) -> Sequence[float] | Unscored:
-        """The likeness of the answer to each reference, in [0, 1]."""
-        ...
+    async def likeness(self, answer: str, references: Sequence[str]) -> Likeness: ...
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,12 @@ class SimilarityScorer:
         if not item.answer.strip():
             return one_axis(self.spec, Score(LOWEST), "the answer is empty")
         found = await self.metric.likeness(item.answer, references)
-        if isinstance(found, Unscored):
-            return one_axis(self.spec, found)
-        best = max(found)
+        return [replace(scored, model=found.model, usage=found.usage) for scored in self._scored(found.each)]
+
+    def _scored(self, likeness: Sequence[float] | Unscored) -> Sequence[Scored]:
+        if isinstance(likeness, Unscored):
+            return one_axis(self.spec, likeness)
+        best = max(likeness)
         share = (best - self.spec.floor) / (self.spec.ceiling - self.spec.floor)
         return one_axis(self.spec, Score(1.0 + 4.0 * min(max(share, 0.0), 1.0)), f"{self.spec.metric} {best:.3f}")
 
@@ -70,16 +81,13 @@ class EmbeddingMetric:
     def version(self) -> str:
         return self.embeddings.name
 
-    async def likeness(self, answer: str, references: Sequence[str]) -> Sequence[float] | Unscored:
+    async def likeness(self, answer: str, references: Sequence[str]) -> Likeness:
         texts = [well_formed(text) for text in (answer, *references)]
         try:
-            vectors = await self.embeddings.embed(texts)
+            embedded = await self.embeddings.embed(texts)
         except CallError as error:
-            return Unscored(call_problem("the embedding model", error))
-        if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
-            return Unscored("the embedding model gave no usable vectors")
-        cosines = vectors[1:].astype(np.float64) @ vectors[0].astype(np.float64)
-        return [min(max(float(cosine), 0.0), 1.0) for cosine in cosines]
+            return Likeness(Unscored(call_problem("the embedding model", error)))
+        return Likeness(_cosines(embedded.vectors, len(texts)), embedded.model, embedded.usage)
 
 
 @dataclass(frozen=True)
@@ -91,12 +99,12 @@ class ChrfMetric:
 
     version: str = "chrf"
 
-    async def likeness(self, answer: str, references: Sequence[str]) -> Sequence[float] | Unscored:
+    async def likeness(self, answer: str, references: Sequence[str]) -> Likeness:
         from sacrebleu.metrics.chrf import CHRF  # a seventh of a second to import, and only suites with chrF need it
 
         chrf, said = CHRF(), _bounded(answer)
         scores = [chrf.sentence_score(said, [_bounded(reference)]).score / 100.0 for reference in references]
-        return [min(max(score, 0.0), 1.0) for score in scores]
+        return Likeness([min(max(score, 0.0), 1.0) for score in scores])
 
 
 def similarity_scorer(spec: SimilaritySpec, embeddings: EmbeddingModel | None) -> SimilarityScorer:
@@ -114,6 +122,14 @@ def similarity_scorer(spec: SimilaritySpec, embeddings: EmbeddingModel | None) -
             )
         return SimilarityScorer(spec, EmbeddingMetric(embeddings))
     assert_never(spec.metric)
+
+
+def _cosines(vectors: NDArray[np.float32], wanted: int) -> Sequence[float] | Unscored:
+    """Of the first vector with each of the others."""
+    if vectors.ndim != 2 or len(vectors) != wanted or not np.isfinite(vectors).all():
+        return Unscored("the embedding model gave no usable vectors")
+    cosines = vectors[1:].astype(np.float64) @ vectors[0].astype(np.float64)
+    return [min(max(float(cosine), 0.0), 1.0) for cosine in cosines]
 
 
 def _bounded(text: str) -> str:

@@ -146,10 +146,14 @@ class SpendLedger:
             rows = [Entry(**row) for row in connection.execute(query).mappings()]
         return sorted(rows, key=lambda entry: (entry.purpose, entry.model, entry.day))
 
-    def tokens(self, feature: str, purpose: Purpose, runs: int = 10) -> Tokens | None:
-        """Of the feature's latest `runs` that paid for calls with counted tokens; None where there is none."""
+    def tokens(self, feature: str, purpose: Purpose, runs: int = 10, *, embeddings: bool = False) -> Tokens | None:
+        """Of the feature's latest `runs` that paid for calls with counted tokens; None where there is none.
+
+        Counted are chats, or `embeddings` alone, which are the calls without a completion.
+        """
+        asked = {"feature": feature, "purpose": purpose, "runs": runs, "embeddings": embeddings}
         with self._engine.connect() as connection:
-            row = connection.execute(_TOKENS, {"feature": feature, "purpose": purpose, "runs": runs}).one()
+            row = connection.execute(_TOKENS, asked).one()
         if not row.calls:
             return None
         return Tokens(int(row.calls), float(row.prompt / row.calls), float(row.completion / row.calls))
@@ -250,10 +254,11 @@ _TOKENS = text("""
     SELECT sum(calls) AS calls, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion
     FROM evalops.spend
     WHERE feature = :feature AND purpose = :purpose AND calls > 0
-        AND prompt_tokens IS NOT NULL AND completion_tokens IS NOT NULL
+        AND prompt_tokens IS NOT NULL AND (completion_tokens = 0) = :embeddings
         AND eval_run_id IN (
             SELECT DISTINCT eval_run_id FROM evalops.spend
             WHERE feature = :feature AND purpose = :purpose AND prompt_tokens IS NOT NULL
+                AND (completion_tokens = 0) = :embeddings
             ORDER BY eval_run_id DESC LIMIT :runs
         )
 """)

@@ -13,17 +13,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import SecretStr
 
 from evalops_core.domain.budget import Price
-from evalops_core.domain.chat import EmbeddingModel, ModelRef, Usage
+from evalops_core.domain.chat import Embedded, EmbeddingModel, ModelRef, Usage
 from evalops_core.domain.scorer import ScorerSpec, SimilaritySpec, in_force
 from evalops_core.domain.suite import ModelSpec, Suite
 from evalops_core.errors import ConfigError
 from evalops_core.providers.chat import ChatClient
-from evalops_core.providers.embeddings import EmbeddingClient
+from evalops_core.providers.embeddings import EmbeddingClient, InBatches
 from evalops_core.providers.http import open_session
 from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDING_MODEL_ID
 from evalops_core.providers.local_model.process import ModelServer
@@ -32,7 +30,7 @@ from evalops_core.providers.retry import CallPolicy
 from evalops_core.providers.scripted import ScriptedChat
 from evalops_core.run.budget import Spending
 from evalops_core.run.evaluate import Models
-from evalops_core.run.metered import MeteredChat
+from evalops_core.run.metered import FreeEmbeddings, MeteredChat, MeteredEmbeddings
 from evalops_core.run.plan import Plan
 from evalops_core.scorers.registry import build_scorers, scorers_fingerprint
 from evalops_core.settings import EMBEDDED, Settings
@@ -67,12 +65,19 @@ def judge_ref(settings: Settings) -> ModelRef | None:
     return ModelRef(settings.judge_model, settings.judge_base_url.rstrip("/"), settings.judge_parameters)
 
 
+def embedding_ref(specs: Sequence[ScorerSpec], settings: Settings) -> ModelRef | None:
+    """The paid embedding model, None where no scorer embeds, or the embedded model does it."""
+    if settings.embedding_model is None or not any(map(_embeds, specs)):
+        return None
+    return ModelRef(settings.embedding_model, settings.embedding_base_url.rstrip("/"))
+
+
 def needs_embedded_model(suites: Mapping[str, Suite], settings: Settings) -> bool:
     """Whether any of the suites is evaluated or scored with the embedded models."""
     judged = settings.judge_model is not None
     return any(
         model_ref(suite.model, settings).base_url == EMBEDDED
-        or _embeds(in_force(suite.scorers, judge_configured=judged), settings)
+        or _embeds_here(in_force(suite.scorers, judge_configured=judged), settings)
         for suite in suites.values()
     )
 
@@ -103,7 +108,7 @@ async def connect(settings: Settings, plan: Plan, spending: Spending) -> AsyncGe
     )
     embedded = plan.model.base_url == EMBEDDED
     local, engines = None, 1
-    if embedded or _embeds(plan.specs, settings):
+    if embedded or _embeds_here(plan.specs, settings):
         local, engines = await asyncio.to_thread(_start_embedded, settings)
     key = None if embedded else _model_key(plan, settings)
     async with open_session(settings.max_concurrency) as session:
@@ -115,16 +120,19 @@ async def connect(settings: Settings, plan: Plan, spending: Spending) -> AsyncGe
             judge = MeteredChat(client, "eval.judge", judge_price, spending, ceiling)
         client = ChatClient(session, plan.model, key, policy, base_url=local if embedded else None)
         model_price = price_of(settings, plan.model)
+        embedding_price = price_of(settings, plan.embedding or plan.model)
+        embeddings: EmbeddingModel | None = None
+        if plan.embedding is not None:
+            paid = _paid_embeddings(session, plan.embedding, settings, policy)
+            embeddings = InBatches(MeteredEmbeddings(paid, embedding_price, spending))
+        elif local:
+            embeddings = FreeEmbeddings(InBatches(EmbeddingClient(session, EMBEDDING_MODEL_ID, local, None, policy)))
         yield Models(
             model=MeteredChat(client, "eval.generate", model_price, spending, ceiling),
-            scorers=build_scorers(
-                plan.specs,
-                judge=judge,
-                embeddings=_embeddings(session, settings, policy, local),
-                folder=plan.suite.folder,
-            ),
+            scorers=build_scorers(plan.specs, judge=judge, embeddings=embeddings, folder=plan.suite.folder),
             model_price=model_price,
             judge_price=judge_price,
+            embedding_price=embedding_price,
             # more at a time would only wait in the embedded server's queue, and the wait would count as latency
             model_concurrency=min(engines, settings.max_concurrency) if embedded else settings.max_concurrency,
             scorer_concurrency=settings.max_concurrency,
@@ -138,20 +146,20 @@ def _start_embedded(settings: Settings) -> tuple[str, int]:
     return url, server.status().engines or 1
 
 
-def _embeddings(
-    session: aiohttp.ClientSession, settings: Settings, policy: CallPolicy, local: str | None
-) -> EmbeddingModel | None:
-    if settings.embedding_model is not None:
-        base_url = settings.embedding_base_url.rstrip("/")
-        secret = _key(settings, settings.embedding_api_key, base_url, "EVALOPS_EMBEDDING_API_KEY")
-        return EmbeddingClient(session, settings.embedding_model, base_url, secret, policy)
-    return EmbeddingClient(session, EMBEDDING_MODEL_ID, local, None, policy) if local else None
+def _paid_embeddings(
+    session: aiohttp.ClientSession, ref: ModelRef, settings: Settings, policy: CallPolicy
+) -> EmbeddingClient:
+    secret = _key(settings, settings.embedding_api_key, ref.base_url, "EVALOPS_EMBEDDING_API_KEY")
+    return EmbeddingClient(session, ref.name, ref.base_url, secret, policy)
 
 
-def _embeds(specs: Sequence[ScorerSpec], settings: Settings) -> bool:
+def _embeds(spec: ScorerSpec) -> bool:
+    return isinstance(spec, SimilaritySpec) and spec.metric == "embedding"
+
+
+def _embeds_here(specs: Sequence[ScorerSpec], settings: Settings) -> bool:
     """Whether the embedded embedding model is needed."""
-    wanted = any(isinstance(spec, SimilaritySpec) and spec.metric == "embedding" for spec in specs)
-    return wanted and settings.embedding_model is None
+    return settings.embedding_model is None and any(map(_embeds, specs))
 
 
 def _model_key(plan: Plan, settings: Settings) -> SecretStr | None:
@@ -201,5 +209,5 @@ class _NamedOnly:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         raise NotImplementedError(f"{self.name} is not connected; {len(texts)} texts were to be embedded")

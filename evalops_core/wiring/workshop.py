@@ -29,7 +29,7 @@ from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.store.spend import SpendLedger
 from evalops_core.wiring.database import open_store
-from evalops_core.wiring.models import connect, judge_ref, model_ref, price_of, scorers_version
+from evalops_core.wiring.models import connect, embedding_ref, judge_ref, model_ref, price_of, scorers_version
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Workshop:
             run_type=run_type,
             model=model_ref(suite.model, self.settings),
             judge=judge if any(isinstance(spec, JudgeSpec) for spec in specs) else None,
+            embedding=embedding_ref(specs, self.settings),
             specs=specs,
             scorers_version=scorers_version(specs, suite.folder, self.settings),
             limit=limit,

@@ -20,6 +20,7 @@ from evalops_core.domain.budget import (
     Within,
     admit,
     bound,
+    embedding_bound,
     entries,
     soft_budget,
     tightest,
@@ -135,6 +136,15 @@ def test_a_call_is_bounded_by_its_bytes_and_its_max_tokens(text: str, max_tokens
     usage = bound(request, {"max_tokens": 7}, 16_384)
     assert (usage.prompt_tokens or 0) > len(text.encode()) + len(json.dumps({"type": "object"}))
     assert usage.completion_tokens == max_tokens * n
+
+
+@given(st.lists(st.text()))
+def test_an_embedding_call_is_bounded_by_the_bytes_of_its_texts_and_has_no_answer(texts: list[str]) -> None:
+    usage = embedding_bound(texts)
+    marked = [f"s{text}e" for text in texts]  # tokenisers begin and end each text with a token of their own
+    assert (usage.prompt_tokens or 0) >= len("".join(marked).encode())
+    assert usage.prompt_tokens == sum(embedding_bound([text]).prompt_tokens or 0 for text in texts)
+    assert usage.completion_tokens == 0
 
 
 def test_an_answer_without_a_limit_is_bounded_by_the_ceiling() -> None:

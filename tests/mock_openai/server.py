@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             if entry.kind == "embed":
-                body = _embeddings(behaviour, request)
+                body = _embeddings(behaviour, record, request)
             else:
                 body = _completion(behaviour, record, request, entry, outcome)
             whole = behaviour.raw_body.encode() or orjson.dumps(body)
@@ -234,15 +234,21 @@ def _message(shape: str, content: str) -> tuple[dict[str, Any], str]:
     return shapes[shape]
 
 
-def _embeddings(behaviour: Behaviour, request: dict[str, Any]) -> dict[str, Any]:
+def _embeddings(behaviour: Behaviour, record: Record, request: dict[str, Any]) -> dict[str, Any]:
     asked: Any = request["input"]
     texts: list[str] = [asked] if isinstance(asked, str) else asked
     data = [
         {"object": "embedding", "index": at, "embedding": answers.embedding(text, behaviour.dimensions)}
         for at, text in enumerate(texts)
     ]
-    # Last first: a client has to go by `index`.
-    return {"object": "list", "model": request.get("model"), "data": data[::-1], "usage": {"prompt_tokens": len(texts)}}
+    tokens = sum(len(text) // 4 + 2 for text in texts)
+    record.prompt_tokens += tokens
+    body = {
+        "object": "list",
+        "model": behaviour.resolved_model or request.get("model"),
+        "data": data[::-1],  # last first: a client has to go by `index`
+    }
+    return {**body, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}} if behaviour.usage else body
 
 
 def _refusal(status: int, behaviour: Behaviour, key: str) -> bytes:

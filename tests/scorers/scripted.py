@@ -11,6 +11,7 @@ from evalops_core.domain.chat import (
     ChatModel,
     ChatReply,
     ChatRequest,
+    Embedded,
     EmbeddingModel,
     Message,
     ModelRef,
@@ -57,24 +58,25 @@ class ScriptedEmbeddings:
     def name(self) -> str:
         return self._name
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         self.asked.append(texts)
         rows = np.array([self._vector(text) for text in texts], dtype=np.float64)
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return Embedded(vectors, f"{self._name}-2026-01-01", Usage(10 * len(texts), 0))
 
 
 class BrokenEmbeddings:
-    """Raises, or returns what it is given."""
+    """Raises, or returns what it is given, for 7 tokens."""
 
     name = "broken"
 
     def __init__(self, result: Exception | NDArray[np.float32]) -> None:
         self._result = result
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> Embedded:
         if isinstance(self._result, Exception):
             raise self._result
-        return self._result
+        return Embedded(self._result, self.name, Usage(7, 0))
 
 
 def letters(text: str) -> list[float]:

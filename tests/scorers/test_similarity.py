@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalops_core.domain.chat import Usage
 from evalops_core.domain.json import Json
 from evalops_core.domain.scorer import SimilaritySpec
 from evalops_core.errors import ConfigError, PermanentError, TransientError
@@ -70,6 +71,23 @@ def test_a_failed_embedding_is_unscored_with_its_kind_and_words(error: Exception
 def test_vectors_that_make_no_sense_are_unscored(vectors: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> None:
     embeddings = BrokenEmbeddings(vectors.astype(np.float32))
     assert "no usable vectors" in reason(one(EMBEDDING, "a", "b", embeddings=embeddings))
+
+
+def test_the_score_carries_the_embedding_calls_model_and_tokens() -> None:
+    (paid,) = score(EMBEDDING, item_of("east", ["north", "east"]), embeddings=COMPASS)
+    assert (paid.rationale, paid.model, paid.usage) == ("embedding 1.000", "letters-2026-01-01", Usage(30, 0))
+    (useless,) = score(EMBEDDING, item_of("a", "b"), embeddings=BrokenEmbeddings(np.ones(2, dtype=np.float32)))
+    assert (useless.model, useless.usage) == ("broken", Usage(7, 0)), "what nobody can use is paid all the same"
+
+
+def test_where_nothing_was_paid_the_score_carries_no_call() -> None:
+    blank, chrf, failed = (
+        *score(EMBEDDING, item_of(" ", "east"), embeddings=COMPASS),
+        *score(CHRF, item_of("ab", "ac")),
+        *score(EMBEDDING, item_of("a", "b"), embeddings=BrokenEmbeddings(PermanentError("no such model"))),
+    )
+    for scored in (blank, chrf, failed):
+        assert (scored.model, scored.usage) == (None, Usage())
 
 
 def test_text_that_utf8_cannot_hold_is_mended_before_it_is_sent() -> None:

@@ -150,6 +150,16 @@ def test_mean_tokens_are_of_the_latest_runs_that_counted_any(ledger: SpendLedger
     assert ledger.tokens("explain", "eval.generate") is None
 
 
+def test_mean_tokens_of_judgments_and_of_embeddings_are_apart(ledger: SpendLedger, engine: Engine) -> None:
+    judgment = Charge("eval.judge", "m", DAY, Usage(1000, 10), None)
+    embedding = Charge("eval.judge", "e", DAY, Usage(50, 0), None)
+    ledger.settle(holder(engine), Settlement([judgment]))
+    assert ledger.tokens("explain", "eval.judge", embeddings=True) is None
+    ledger.settle(holder(engine), Settlement([embedding, embedding]))
+    assert ledger.tokens("explain", "eval.judge", runs=1) == Tokens(1, 1000.0, 10.0)
+    assert ledger.tokens("explain", "eval.judge", runs=1, embeddings=True) == Tokens(2, 50.0, 0.0)
+
+
 def test_threads_that_reserve_and_settle_at_once_keep_every_cap(ledger: SpendLedger, engine: Engine) -> None:
     runs = [holder(engine, str(number)) for number in range(3)]
     caps = Caps(run_usd=Decimal(6), day_usd=Decimal(10))
