@@ -5,6 +5,8 @@ for its feature (that stands in its suite). Secrets are `SecretStr` and never pa
 """
 
 import os
+import re
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +18,16 @@ from evalops_core.errors import ConfigError
 
 EMBEDDED = "embedded"
 SHIPPED_SUITES = Path(__file__).parent / "suites" / "shipped"
+
+
+_ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+|[^@\s,<>]+@localhost")
+
+
+def mail_address(value: str) -> str:
+    """The value. ValueError unless it is a plain mail address."""
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError(f"expected a mail address like team@example.com, not {value[:80]!r}")
+    return value
 
 
 class ModelPrice(BaseModel):
@@ -114,8 +126,32 @@ class Settings(BaseSettings):
     allow_past_windows: bool = Field(
         default=False, description="Whether windows that have ended may be evaluated: they get today's answers."
     )
+    windows_since: datetime | None = Field(
+        default=None,
+        description="First window that the UI offers; without it, the one in which the database was created.",
+    )
     gate_wait_s: float = Field(
         default=60.0, ge=0, description="How long an eval run waits for another deployment's to end, in seconds."
+    )
+
+    alert_to: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Mail addresses that are told of incidents, separated by commas; a suite may name its own.",
+    )
+    alert_from: str = Field(
+        default="EvalOps <onboarding@resend.dev>",
+        description="Sender of the mails, at a domain that Resend knows as yours; the default reaches only the address "
+        "of the key's own account.",
+    )
+    alert_include_texts: bool = Field(
+        default=True, description="Whether mails show inputs, answers and reasons; `false` for ids and scores only."
+    )
+    resend_api_key: SecretStr | None = Field(
+        default=None, description="Key for mails by Resend; RESEND_API_KEY without it. Without either, none are sent."
+    )
+    resend_base_url: str = Field(default="https://api.resend.com", description="Where mails are handed over.")
+    ui_url: str | None = Field(
+        default=None, description="Where people find the UI, for links in mails; its own host and port without it."
     )
 
     git_sha: str | None = Field(
@@ -143,6 +179,21 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return tuple(Path(part).expanduser().absolute() for part in parts if str(part))
+
+    @field_validator("alert_to", mode="before")
+    @classmethod
+    def _addresses(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        return tuple(mail_address(part.strip()) for part in parts if part.strip())
+
+    @field_validator("windows_since")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        return value if value is None or value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+    def mail_key(self) -> SecretStr | None:
+        """The key for Resend; None where none is set."""
+        return self.resend_api_key or self.api_key("RESEND_API_KEY")
 
     def api_key(self, variable: str | None) -> SecretStr | None:
         """The key in the environment variable that a suite or an endpoint names; None where it is unset or empty."""

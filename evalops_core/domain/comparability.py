@@ -3,7 +3,7 @@
 What belongs here: the key and its differences. What does not: what a verdict makes of them (regression).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 
 from evalops_core.domain.json import Json, content_hash
@@ -50,10 +50,15 @@ class ComparabilityKey:
 
 def differences(one: ComparabilityKey, other: ComparabilityKey) -> list[str]:
     """What changed from `one` to `other`, a phrase each, empty where they are comparable."""
+    return differences_of(one, other, [item.name for item in fields(ComparabilityKey)])
+
+
+def differences_of(one: ComparabilityKey, other: ComparabilityKey, names: Collection[str]) -> list[str]:
+    """The same, of the fields `names` alone."""
     found: list[str] = []
     for item in fields(ComparabilityKey):
         before, after = getattr(one, item.name), getattr(other, item.name)
-        if before != after:
+        if item.name in names and before != after:
             found.append(f"{_WORDS[item.name]} changed ({_short(before)} → {_short(after)})")
     return found
 

@@ -57,6 +57,16 @@ class RegressionSpec:
     min_coverage: float = 0.95
 
 
+@dataclass(frozen=True, slots=True)
+class AlertSpec:
+    """Who is told of the feature's incidents, `None` where the settings decide; whether mails hold texts of cases, and
+    whether an incident that stays open is brought to mind once a day."""
+
+    recipients: tuple[str, ...] | None = None
+    include_texts: bool = True
+    reminder: bool = False
+
+
 @dataclass(frozen=True)
 class Suite:
     """Everything one eval run of a feature needs to know.
@@ -79,6 +89,7 @@ class Suite:
     daily_budget_usd: Decimal | None = None
     hard_cap_usd: Decimal | None = None
     regression: RegressionSpec = RegressionSpec()
+    alerts: AlertSpec = AlertSpec()
 
     @cached_property
     def dataset_hash(self) -> str:

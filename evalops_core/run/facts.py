@@ -3,7 +3,7 @@
 What belongs here: reading rows into such facts. What does not: showing them (Dagster metadata, terminal, report).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,15 +57,19 @@ def worst(
         return (outcome.value if isinstance(outcome, Score) else 0.0), case.id
 
     answers = {r.case_id: r for r in reversed(responses)}  # the first repeat stands for all
-    reasons: dict[str, list[str]] = {}
+    rows: dict[str, list[ScoreRow]] = {}
     for row in scores:
-        said = row.outcome.reason if isinstance(row.outcome, Unscored) else row.rationale
-        if said:
-            reasons.setdefault(row.case_id, []).append(f"{row.axis}: {said}")
+        rows.setdefault(row.case_id, []).append(row)
     return [
-        _facts(case, outcomes.get(case.id), answers.get(case.id), reasons.get(case.id, []))
+        _facts(case, outcomes.get(case.id), answers.get(case.id), reasons_of(rows.get(case.id, [])))
         for case in sorted(cases, key=rank)[:most]
     ]
+
+
+def reasons_of(rows: Iterable[ScoreRow]) -> list[str]:
+    """What scorers said of one case, `axis: reason` each, no reason twice."""
+    said = [(row.axis, row.outcome.reason if isinstance(row.outcome, Unscored) else row.rationale) for row in rows]
+    return list(dict.fromkeys(f"{axis}: {reason}" for axis, reason in said if reason))
 
 
 def _facts(case: Case, outcome: Outcome | None, answer: Response | None, reasons: Sequence[str]) -> CaseFacts:
@@ -73,20 +77,22 @@ def _facts(case: Case, outcome: Outcome | None, answer: Response | None, reasons
     return CaseFacts(
         case_id=case.id,
         score=outcome.value if isinstance(outcome, Score) else None,
-        input=_input(case),
-        reference=_words(case.reference),
+        input=input_words(case),
+        reference=words(case.reference),
         answer=(answer.text or "") if answer else "",
-        why=unscored or "; ".join(dict.fromkeys(reasons)),
+        why=unscored or "; ".join(reasons),
     )
 
 
-def _input(case: Case) -> str:
+def input_words(case: Case) -> str:
+    """What the case asks, in one line a field."""
     if case.messages:
         return " / ".join(f"{message.role}: {message.content}" for message in case.messages)
-    return " / ".join(f"{name}: {_words(value)}" for name, value in case.fields.items())
+    return " / ".join(f"{name}: {words(value)}" for name, value in case.fields.items())
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
+    """A case's JSON value as a person reads it."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -49,14 +49,22 @@ def trend(
     model: str | None = None,
     limit: int = 100,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> list[TrendRow]:
-    """At most `limit` points, newest window first; `since` keeps the windows that start then or later."""
+    """At most `limit` points, newest window first, of the windows that start from `since` to `until`, both included."""
     with engine.connect() as connection:
-        rows = connection.execute(trend_query(feature=feature, model=model, limit=limit, since=since))
+        rows = connection.execute(trend_query(feature=feature, model=model, limit=limit, since=since, until=until))
         return [TrendRow(**row) for row in rows.mappings()]
 
 
-def trend_query(*, feature: str | None, model: str | None, limit: int, since: datetime | None) -> Select[tuple[object]]:
+def trend_query(
+    *,
+    feature: str | None,
+    model: str | None,
+    limit: int,
+    since: datetime | None,
+    until: datetime | None = None,
+) -> Select[tuple[object]]:
     """The statement behind `trend`, apart so that its plan can be examined."""
     query = select(EVAL_TREND)
     if feature is not None:
@@ -65,4 +73,6 @@ def trend_query(*, feature: str | None, model: str | None, limit: int, since: da
         query = query.where(EVAL_TREND.c.model_id == model)
     if since is not None:
         query = query.where(EVAL_TREND.c.window_start >= since)
+    if until is not None:
+        query = query.where(EVAL_TREND.c.window_start <= until)
     return query.order_by(EVAL_TREND.c.window_start.desc(), EVAL_TREND.c.eval_run_id.desc()).limit(limit)

@@ -24,6 +24,7 @@ from evalops_core.store.tables import EVAL_RUNS, ONE_SCHEDULED
 
 _RUNS = EVAL_RUNS.c
 _NOT_FAILED = _RUNS.status != "failed"
+_STORE_S_OWN = ("comparability_key", "checked_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class EvalRuns:
         )
         with self._engine.begin() as connection:
             row = connection.execute(statement).mappings().one_or_none()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def get(self, run_id: int) -> EvalRun:
         """DatabaseError where there is no such run."""
@@ -149,7 +150,7 @@ class EvalRuns:
         if feature is not None:
             query = query.where(_RUNS.feature == feature)
         with self._engine.connect() as connection:
-            return [_run(row) for row in connection.execute(query).mappings()]
+            return [run_of(row) for row in connection.execute(query).mappings()]
 
     def adopt(self, run_id: int, dagster_run_id: str | None) -> EvalRun:
         """The run, `running` again for this Dagster run; its numbers stand until it is finished anew."""
@@ -198,7 +199,7 @@ class EvalRuns:
         query = select(EVAL_RUNS).where(*conditions).order_by(_RUNS.id.desc()).limit(1)
         with self._engine.connect() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _run(row)
+        return None if row is None else run_of(row)
 
     def _update(self, run_id: int, **values: object) -> EvalRun:
         statement: Update = update(EVAL_RUNS).where(_RUNS.id == run_id).values(**values)
@@ -213,17 +214,18 @@ class EvalRuns:
             ) from error
         if row is None:
             raise DatabaseError(f"there is no eval run {run_id}")
-        return _run(row)
+        return run_of(row)
 
 
 def _get(connection: Connection, run_id: int) -> EvalRun:
     row = connection.execute(select(EVAL_RUNS).where(_RUNS.id == run_id)).mappings().one_or_none()
     if row is None:
         raise DatabaseError(f"there is no eval run {run_id}")
-    return _run(row)
+    return run_of(row)
 
 
-def _run(row: RowMapping) -> EvalRun:
-    values: dict[str, Any] = {str(key): value for key, value in row.items() if key != "comparability_key"}
+def run_of(row: RowMapping) -> EvalRun:
+    """A row of `eval_runs`, as the domain knows it."""
+    values: dict[str, Any] = {str(key): value for key, value in row.items() if key not in _STORE_S_OWN}
     comparability = ComparabilityKey(**values.pop("comparability"))
     return EvalRun(**values, comparability=comparability)

@@ -22,7 +22,7 @@ from pydantic import (
 
 from evalops_core.domain.scorer import axis_weights, in_force
 from evalops_core.domain.window import INTERVALS_HOURS
-from evalops_core.settings import EMBEDDED
+from evalops_core.settings import EMBEDDED, mail_address
 from evalops_core.suites.file_model import FileModel, Text, first_duplicate, listed, refuse
 from evalops_core.suites.scorer_files import AnyScorerFile, JudgeFile, ScorerFile
 
@@ -122,6 +122,21 @@ class RegressionFile(FileModel):
     )
 
 
+Recipient = Annotated[str, AfterValidator(mail_address)]
+
+
+class AlertsFile(FileModel):
+    """Who is told when the feature has an incident."""
+
+    to: list[Recipient] | None = Field(
+        default=None, description="Mail addresses; EVALOPS_ALERT_TO without it, nobody where it is empty."
+    )
+    include_texts: bool = Field(
+        default=True, description="Whether mails show inputs, answers and reasons; `false` for ids and scores only."
+    )
+    reminder: bool = Field(default=False, description="Whether an open incident is brought to mind once a day.")
+
+
 def _one_line(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("expected one line of text")
@@ -158,6 +173,7 @@ class SuiteFile(FileModel):
     )
     cases: Text = Field(default="cases.jsonl", description="The cases' file, inside this folder.")
     regression: RegressionFile = Field(default=RegressionFile(), description="When a lower score counts.")
+    alerts: AlertsFile = Field(default=AlertsFile(), description="Who is told of it.")
 
     @model_validator(mode="after")
     def _usable(self) -> "SuiteFile":

@@ -13,7 +13,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from evalops_core.domain.chat import Message
-from evalops_core.domain.suite import ModelSpec, Prompt, RegressionSpec, Suite
+from evalops_core.domain.suite import AlertSpec, ModelSpec, Prompt, RegressionSpec, Suite
 from evalops_core.errors import ConfigError
 from evalops_core.suites.cases import read_cases
 from evalops_core.suites.checks import check_prompt, check_references
@@ -56,6 +56,11 @@ def load_suite(folder: Path) -> Suite:
         daily_budget_usd=written.daily_budget_usd,
         hard_cap_usd=written.hard_cap_usd,
         regression=RegressionSpec(written.regression.drop, written.regression.min_coverage),
+        alerts=AlertSpec(
+            None if written.alerts.to is None else tuple(dict.fromkeys(written.alerts.to)),
+            written.alerts.include_texts,
+            written.alerts.reminder,
+        ),
     )
     check_prompt(suite, placed, document, file, cases_file)
     check_references(suite.scorers, placed, cases_file)

@@ -53,6 +53,9 @@ interval: 24 # hours between scheduled runs: 1, 2, 3, 4, 6, 8, 12, 24 or 168
 regression:
   drop: 0.5 # a fall by this much on the 1–5 scale counts
   min_coverage: 0.95 # share of the cases that must be scored
+
+# alerts: # who is told; EVALOPS_ALERT_TO without it
+#   to: [team@example.com]
 """
 
 _CASES = """\

@@ -138,7 +138,7 @@ def test_too_few_scored_cases_fail_the_coverage_check_and_leave_a_gap_instead_of
     mock_openai.configure(rate_badjson=1.0)
     result = materialize(suite, workshop, instance)
     assert result.success
-    (check,) = result.get_asset_check_evaluations()
+    (check,) = [check for check in result.get_asset_check_evaluations() if check.check_name == "coverage"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert check.description is not None
     assert check.description.startswith("coverage 0.0% is below 95%; 12 of 12 cases have no score")

@@ -23,6 +23,7 @@ ALL = [
     "0005_drift",
     "0006_ledger",
     "0007_recompute",
+    "0008_incidents",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

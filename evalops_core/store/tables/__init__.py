@@ -4,11 +4,18 @@ What belongs here: columns, keys and constraints, which are the last word on wha
 statements, and the steps that lead here (`migrations/versions`).
 """
 
-from evalops_core.store.tables.alerts import BASELINES, INCIDENTS, OUTBOX, VERDICTS
+from evalops_core.store.tables.alerts import (
+    BASELINES,
+    INCIDENTS,
+    INCIDENTS_OPEN,
+    OUTBOX,
+    OUTBOX_INCIDENTS,
+    VERDICTS,
+)
 from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
 from evalops_core.store.tables.drift import DRIFT_CENTROIDS, LLM_TRACES
 from evalops_core.store.tables.operations import DEPLOYMENT, SPEND, SPEND_HOLDS
-from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES
+from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES, UNCHECKED, VALID
 
 __all__ = [
     "BASELINES",
@@ -17,15 +24,19 @@ __all__ = [
     "EVAL_RUNS",
     "EVAL_TREND",
     "INCIDENTS",
+    "INCIDENTS_OPEN",
     "LLM_TRACES",
     "METADATA",
     "ONE_SCHEDULED",
     "OUTBOX",
+    "OUTBOX_INCIDENTS",
     "RESPONSES",
     "SCHEMA",
     "SCORES",
     "SPEND",
     "SPEND_HOLDS",
+    "UNCHECKED",
+    "VALID",
     "VERDICTS",
     "VIEWS",
 ]

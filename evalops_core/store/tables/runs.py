@@ -49,6 +49,7 @@ EVAL_RUNS = Table(
     Column("dagster_run_id", Text),
     created_at(),
     Column("finished_at", INSTANT),
+    Column("checked_at", INSTANT),
     CheckConstraint("run_type IN ('scheduled', 'manual')", name="run_type"),
     CheckConstraint("status IN ('running', 'completed', 'partial', 'invalid', 'failed')", name="status"),
     CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished"),
@@ -68,6 +69,17 @@ Index(
 )
 Index("ix_eval_runs_window", EVAL_RUNS.c.feature, EVAL_RUNS.c.partition_key, EVAL_RUNS.c.id)
 Index("ix_eval_runs_history", EVAL_RUNS.c.feature, EVAL_RUNS.c.run_type, EVAL_RUNS.c.window_start.desc())
+
+VALID = text("run_type = 'scheduled' AND status = 'completed'")
+UNCHECKED = text("run_type = 'scheduled' AND status = 'completed' AND checked_at IS NULL")
+Index("ix_eval_runs_unchecked", EVAL_RUNS.c.window_start, EVAL_RUNS.c.id, postgresql_where=UNCHECKED)
+Index(
+    "ix_eval_runs_valid",
+    EVAL_RUNS.c.feature,
+    EVAL_RUNS.c.model_id,
+    EVAL_RUNS.c.window_start.desc(),
+    postgresql_where=VALID,
+)
 
 RESPONSES = Table(
     "responses",

@@ -1,0 +1,182 @@
+"""Verdicts, and the scheduled runs that still wait for one.
+
+What belongs here: statements within a transaction of the caller's. What does not: the decision (domain.regression),
+what follows from it (incidents, outbox).
+
+A run that was judged carries `checked_at`, so that the runs which wait are a partial index of their own: what a look
+costs depends on what is new, never on how much there is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from evalops_core.domain.eval_run import EvalRun
+from evalops_core.domain.regression import Severity, Verdict, VerdictOutcome
+from evalops_core.store.runs import run_of
+from evalops_core.store.tables import EVAL_RUNS, INCIDENTS, UNCHECKED, VALID, VERDICTS
+
+_RUNS = EVAL_RUNS.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A stored verdict with what a person needs beside it. `baseline_window` is the partition key of the baseline.
+
+    `incident_id` is the incident that was open after it, `incident_reference` that one's score before the drop.
+    """
+
+    id: int
+    outcome: VerdictOutcome
+    severity: Severity
+    rule: str | None
+    prior: Decimal | None
+    current: Decimal | None
+    drop: Decimal | None
+    why: str
+    eval_run_id: int
+    feature: str
+    model_id: str | None
+    partition_key: str
+    dagster_run_id: str | None
+    baseline_run_id: int | None
+    baseline_window: str | None
+    incident_id: int | None
+    incident_reference: Decimal | None
+    incident_opened_at: datetime | None
+    created_at: datetime
+
+
+class Verdicts:
+    """The table `verdicts`, within the transaction of `connection`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def waiting(self, limit: int) -> list[EvalRun]:
+        """The valid scheduled runs without a verdict, oldest window first."""
+        query = select(EVAL_RUNS).where(UNCHECKED).order_by(_RUNS.window_start, _RUNS.id).limit(limit)
+        return [run_of(row) for row in self._connection.execute(query).mappings()]
+
+    def earlier(self, run: EvalRun, limit: int = 1) -> list[EvalRun]:
+        """The valid scheduled runs of the same feature and model with an earlier window, newest first."""
+        query = (
+            select(EVAL_RUNS)
+            .where(
+                VALID,
+                _RUNS.feature == run.feature,
+                _RUNS.model_id.is_not_distinct_from(run.model_id),
+                _RUNS.window_start < run.window_start,
+            )
+            .order_by(_RUNS.window_start.desc(), _RUNS.id.desc())
+            .limit(limit)
+        )
+        return [run_of(row) for row in self._connection.execute(query).mappings()]
+
+    def is_newest(self, run: EvalRun) -> bool:
+        """Whether no later window of the same feature and model was judged before."""
+        later = select(func.count()).where(
+            VALID,
+            _RUNS.feature == run.feature,
+            _RUNS.model_id.is_not_distinct_from(run.model_id),
+            _RUNS.window_start > run.window_start,
+            _RUNS.checked_at.is_not(None),
+        )
+        return self._connection.execute(later).scalar_one() == 0
+
+    def last_valid(self, features: Sequence[str]) -> dict[str, datetime]:
+        """When the last valid scheduled run of each feature ended, for those that have one."""
+        each = text("unnest(CAST(:features AS text[])) AS wanted (feature)")
+        last = text(
+            f"""
+            SELECT wanted.feature, last.finished_at FROM {each} CROSS JOIN LATERAL (
+                SELECT finished_at FROM evalops.eval_runs
+                WHERE feature = wanted.feature AND run_type = 'scheduled' AND status = 'completed'
+                ORDER BY window_start DESC, id DESC LIMIT 1
+            ) AS last
+            """  # noqa: S608  # a constant of ours
+        )
+        rows = self._connection.execute(last, {"features": list(features)})
+        return {row.feature: row.finished_at for row in rows}
+
+    def record(self, found: Verdict, details: Mapping[str, Any], now: datetime) -> int | None:
+        """Stores the verdict and marks its run as judged; the verdict's id, None where the run had one already."""
+        statement = (
+            insert(VERDICTS)
+            .values(
+                eval_run_id=found.run,
+                baseline_run_id=found.baseline_run,
+                outcome=found.outcome,
+                severity=found.severity,
+                rule=found.rule,
+                prior_score=found.prior,
+                current_score=found.current,
+                drop=found.drop,
+                why=found.why,
+                details=dict(details),
+            )
+            .on_conflict_do_nothing(index_elements=[VERDICTS.c.eval_run_id])
+            .returning(VERDICTS.c.id)
+        )
+        new = self._connection.execute(statement).scalar_one_or_none()
+        self._connection.execute(update(EVAL_RUNS).where(_RUNS.id == found.run).values(checked_at=now))
+        return new
+
+    def belongs_to(self, verdict_id: int, incident_id: int) -> None:
+        """The incident that is open after the verdict."""
+        self._connection.execute(update(VERDICTS).where(VERDICTS.c.id == verdict_id).values(incident_id=incident_id))
+
+    def after(self, verdict_id: int, limit: int) -> list[Judged]:
+        """The verdicts stored after that one, oldest first."""
+        query = _judged().where(VERDICTS.c.id > verdict_id).order_by(VERDICTS.c.id).limit(limit)
+        return [Judged(**row) for row in self._connection.execute(query).mappings()]
+
+    def newest_of(self, feature: str) -> Judged | None:
+        """The verdict on the feature's newest judged window."""
+        query = (
+            _judged()
+            .where(_RUNS.feature == feature, _RUNS.run_type == "scheduled", _RUNS.status == "completed")
+            .order_by(_RUNS.window_start.desc(), VERDICTS.c.id.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else Judged(**row)
+
+    def of_incident(self, incident_id: int, limit: int = 100) -> list[Judged]:
+        """What an incident has seen, newest first."""
+        query = _judged().where(VERDICTS.c.incident_id == incident_id).order_by(VERDICTS.c.id.desc()).limit(limit)
+        return [Judged(**row) for row in self._connection.execute(query).mappings()]
+
+
+def _judged() -> Select[Any]:
+    baseline = EVAL_RUNS.alias("baseline")
+    return select(
+        VERDICTS.c.id,
+        VERDICTS.c.outcome,
+        VERDICTS.c.severity,
+        VERDICTS.c.rule,
+        VERDICTS.c.prior_score.label("prior"),
+        VERDICTS.c.current_score.label("current"),
+        VERDICTS.c.drop,
+        VERDICTS.c.why,
+        VERDICTS.c.eval_run_id,
+        _RUNS.feature,
+        _RUNS.model_id,
+        _RUNS.partition_key,
+        _RUNS.dagster_run_id,
+        VERDICTS.c.baseline_run_id,
+        baseline.c.partition_key.label("baseline_window"),
+        VERDICTS.c.incident_id,
+        INCIDENTS.c.reference_score.label("incident_reference"),
+        INCIDENTS.c.opened_at.label("incident_opened_at"),
+        VERDICTS.c.created_at,
+    ).select_from(
+        VERDICTS.join(EVAL_RUNS, and_(_RUNS.id == VERDICTS.c.eval_run_id))
+        .outerjoin(baseline, baseline.c.id == VERDICTS.c.baseline_run_id)
+        .outerjoin(INCIDENTS, INCIDENTS.c.id == VERDICTS.c.incident_id)
+    )
