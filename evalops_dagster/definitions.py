@@ -3,14 +3,17 @@
 What belongs here: putting the parts together. What does not: the parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
+from evalops_core.run.deliver import Delivery, deliver
 from evalops_core.settings import load_settings
 from evalops_core.wiring import Workshop, installed_since, read_suites
+from evalops_dagster.alert_sensors import alert_sensors
+from evalops_dagster.checks import delivery_check, regression_check
 from evalops_dagster.features import broken_feature, feature_assets
 from evalops_dagster.jobs import eval_jobs
 from evalops_dagster.resources import gate_resource, workshop_resource
@@ -26,23 +29,28 @@ def build_definitions(
     broken: Mapping[str, str] | None = None,
     workshop: Workshop | None = None,
     reaper: dg.SensorDefinition | None = None,
+    sensors_every_s: int = 15,
+    hand_over: Callable[..., Delivery] = deliver,
 ) -> dg.Definitions:
     """Everything for `suites`, whose windows start with the one that holds `since`.
 
     `broken` maps features whose suite cannot be used to the reason. `workshop` takes the place of the one that each
-    Dagster run and each tick opens for itself, `reaper` that of the sensor with the usual patience.
+    Dagster run and each tick opens for itself, `reaper` that of the sensor with the usual patience; `sensors_every_s`
+    is how often the sensors of scores and mails look, and `hand_over` takes the place of `deliver`.
     """
     chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
-    jobs = eval_jobs(suites.values(), TREND)
+    checks = [*(regression_check(feature) for feature in suites), delivery_check(TREND)]
+    jobs = eval_jobs(suites.values(), TREND, checks)
     return dg.Definitions(
         assets=[
             *chains,
             trend_asset(list(suites)),
             *(broken_feature(feature, problem) for feature, problem in (broken or {}).items()),
         ],
+        asset_checks=checks,
         jobs=jobs,
         schedules=eval_schedules(suites.values(), jobs, workshop),
-        sensors=[reaper or gate_reaper()],
+        sensors=[reaper or gate_reaper(), *alert_sensors(suites, workshop, sensors_every_s, hand_over)],
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
             "gate": gate_resource,
@@ -57,4 +65,8 @@ def defs() -> dg.Definitions:
     """The features of EVALOPS_SUITES, against the database of the settings."""
     settings = load_settings()
     suites = read_suites(settings)
-    return build_definitions(suites=suites.usable, broken=suites.broken, since=installed_since(settings))
+    return build_definitions(
+        suites=suites.usable,
+        broken=suites.broken,
+        since=settings.windows_since or installed_since(settings),
+    )

@@ -17,15 +17,22 @@ def job_name(interval_hours: int) -> str:
     return _NAMES.get(interval_hours, f"eval_every_{interval_hours}_hours")
 
 
-def eval_jobs(suites: Iterable[Suite], trend: dg.AssetKey) -> Sequence[UnresolvedAssetJobDefinition]:
-    """Each job evaluates all features of its interval and refreshes the trend; select assets to launch it for some."""
+def eval_jobs(
+    suites: Iterable[Suite], trend: dg.AssetKey, reported: Sequence[dg.AssetChecksDefinition] = ()
+) -> Sequence[UnresolvedAssetJobDefinition]:
+    """Each job evaluates all features of its interval and refreshes the trend; select assets to launch it for some.
+
+    `reported` are checks that are left out of it.
+    """
     features: dict[int, list[str]] = {}
     for suite in suites:
         features.setdefault(suite.interval_hours, []).append(suite.feature)
     return [
         dg.define_asset_job(
             job_name(hours),
-            selection=dg.AssetSelection.groups(*names) | dg.AssetSelection.assets(trend),
+            # Without the checks that sensors report: within the run they could only repeat the verdict before.
+            selection=(dg.AssetSelection.groups(*names) | dg.AssetSelection.assets(trend))
+            - dg.AssetSelection.checks(*reported),
             description=f"Evaluates {', '.join(names)} for a window of {hours} h.",
             executor_def=dg.in_process_executor,
             tags={"evalops/gate": "eval"},

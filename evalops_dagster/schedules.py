@@ -16,6 +16,7 @@ from evalops_core.run.daily_budget import check_daily_budget
 from evalops_core.run.tick import decide_tick
 from evalops_core.settings import load_settings
 from evalops_core.wiring import Workshop, open_workshop
+from evalops_dagster.features import COVERAGE
 from evalops_dagster.jobs import job_name
 from evalops_dagster.tags import RUN_TYPE
 from evalops_dagster.trend import TREND
@@ -44,11 +45,15 @@ def eval_schedules(
     return [_schedule(named[job_name(hours)], hours, chosen, workshop) for hours, chosen in sorted(by_hours.items())]
 
 
+def schedule_name(interval_hours: int) -> str:
+    return DAILY if interval_hours == 24 else f"{DAILY}_{job_name(interval_hours).removeprefix('eval_')}"
+
+
 def _schedule(
     job: UnresolvedAssetJobDefinition, hours: int, suites: Sequence[Suite], given: Workshop | None
 ) -> dg.ScheduleDefinition:
     @dg.schedule(
-        name=DAILY if hours == 24 else f"{DAILY}_{job_name(hours).removeprefix('eval_')}",
+        name=schedule_name(hours),
         job=job,
         cron_schedule="0 * * * *",
         execution_timezone="UTC",
@@ -92,6 +97,8 @@ def _tick(
         run_key=f"{job}:{tick.window.key}",
         partition_key=tick.window.key,
         asset_selection=[dg.AssetKey([feature, step]) for feature in tick.start for step in _STEPS] + [TREND],
+        # Else Dagster adds the checks that sensors report, which could only repeat the verdict before this run's.
+        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey([feature, "eval_score"]), COVERAGE) for feature in tick.start],
         tags={RUN_TYPE: "scheduled"},
     )
 

@@ -47,7 +47,7 @@ def empty_environment() -> Iterator[None]:
     """Nothing that a developer has set for EvalOps, OpenAI or libpq reaches a test."""
     with pytest.MonkeyPatch.context() as environment:
         for name in list(os.environ):
-            if name.startswith(("EVALOPS_", "PG")) or name == "OPENAI_API_KEY":
+            if name.startswith(("EVALOPS_", "PG")) or name in ("OPENAI_API_KEY", "RESEND_API_KEY"):
                 environment.delenv(name)
         yield
 

@@ -101,10 +101,11 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def claim(self, now: datetime, lease: timedelta) -> Message | None:
+    def claim(self, now: datetime, lease: timedelta, only: Sequence[int] | None = None) -> Message | None:
         """The message that has been due for longest and nobody has in hand, leased until `now` + `lease`.
 
-        One that resolves waits until those that fired for the same recipient are out of the way.
+        Of all, or of those whose ids are `only`. One that resolves waits until those that fired for the same recipient
+        are out of the way.
         """
         fired, mine = OUTBOX.alias("fired"), OUTBOX_INCIDENTS.alias("mine")
         link = OUTBOX_INCIDENTS.alias("link")
@@ -112,9 +113,9 @@ class Outbox:
             mine.c.outbox_id == _O.id,
             mine.c.transition == "resolved",
             link.c.incident_id == mine.c.incident_id,
-            link.c.recipient == mine.c.recipient,
             link.c.transition == "firing",
             fired.c.id == link.c.outbox_id,
+            fired.c.recipient == _O.recipient,  # the link's is the one before it was sent to somebody else
             fired.c.state == "due",
         )
         next_one = (
@@ -129,9 +130,11 @@ class Outbox:
             .limit(1)
             .with_for_update(skip_locked=True, of=OUTBOX)
         )
+        if only is not None:
+            next_one = next_one.where(_O.id.in_(list(only)))
         statement = (
             update(OUTBOX)
-            .where(_O.id.in_(next_one.scalar_subquery()))
+            .where(_O.id == next_one.scalar_subquery())
             .values(leased_until=now + lease, attempts=_O.attempts + 1)
             .returning(OUTBOX)
         )
@@ -166,16 +169,27 @@ class Outbox:
         self._settle(message_id, only_due=True, state=state, last_error=storable(why))
 
     def revive(self, message_id: int, recipient: str | None, now: datetime) -> Message:
-        """The message, due again under a new key, as if it had never been tried. ConfigError where it was sent."""
-        message = self.get(message_id)
-        if message.state == "sent":
-            raise ConfigError(f"message {message_id} was sent on {message.sent_at:%Y-%m-%d %H:%M} UTC; nothing to do")
-        to = recipient or message.recipient
-        if to == NOBODY:
-            raise ConfigError(
-                f"message {message_id} has no recipient; name one with --to, or set EVALOPS_ALERT_TO for those to come"
-            )
+        """The message, due again under a new key, as if it had never been tried.
+
+        ConfigError unless it is dead or not configured: whatever else it is, a new key could make two mails of it.
+        """
         with self._engine.begin() as connection:
+            row = connection.execute(select(OUTBOX).where(_O.id == message_id).with_for_update()).mappings()
+            message = _found(connection, row.one_or_none(), message_id)
+            if message.state == "sent":
+                when = f"{message.sent_at:%Y-%m-%d %H:%M} UTC"
+                raise ConfigError(f"message {message_id} was sent to {message.recipient} on {when}; nothing to do")
+            if message.state == "due":
+                when = f"{message.due_at:%Y-%m-%d %H:%M:%S} UTC"
+                raise ConfigError(f"message {message_id} is due already, at {when}; alert_delivery_sensor sends it")
+            if message.state == "dropped":
+                raise ConfigError(f"message {message_id} was dropped: {message.last_error}; nothing to do")
+            to = recipient or message.recipient
+            if to == NOBODY:
+                raise ConfigError(
+                    f"message {message_id} has no recipient; name one with --to, or set EVALOPS_ALERT_TO for those to "
+                    "come"
+                )
             values: dict[str, Any] = {
                 "state": "due",
                 "key": func.gen_random_uuid(),
@@ -186,18 +200,14 @@ class Outbox:
                 "leased_until": None,
                 "last_error": None,
             }
-            row = connection.execute(
-                update(OUTBOX).where(_O.id == message_id).values(values).returning(OUTBOX)
-            ).mappings()
-            return _message(connection, row.one())
+            statement = update(OUTBOX).where(_O.id == message_id).values(values).returning(OUTBOX)
+            return _message(connection, connection.execute(statement).mappings().one())
 
     def get(self, message_id: int) -> Message:
         """ConfigError, which says how to list them, where there is no such message."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(OUTBOX).where(_O.id == message_id)).mappings().one_or_none()
-            if row is None:
-                raise ConfigError(f"there is no message {message_id}; `evalops alerts list` shows those there are")
-            return _message(connection, row)
+            row = connection.execute(select(OUTBOX).where(_O.id == message_id)).mappings()
+            return _found(connection, row.one_or_none(), message_id)
 
     def listed(
         self, *, states: Sequence[MessageState] = (), incident_id: int | None = None, limit: int = 100
@@ -228,6 +238,12 @@ class Outbox:
             statement = statement.where(_O.state == "due")
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _found(connection: Connection, row: RowMapping | None, message_id: int) -> Message:
+    if row is None:
+        raise ConfigError(f"there is no message {message_id}; `evalops alerts list --all` shows those there are")
+    return _message(connection, row)
 
 
 def _message(connection: Connection, row: RowMapping) -> Message:

@@ -5,6 +5,7 @@ What does not: any decision about an evaluation.
 """
 
 from evalops_core.store.gate import Gate, GateError, Held
+from evalops_core.wiring.alerts import alert_rules, mailer_of
 from evalops_core.wiring.database import (
     dagster_url,
     embedded_server,
@@ -25,11 +26,13 @@ __all__ = [
     "Held",
     "Suites",
     "Workshop",
+    "alert_rules",
     "connect",
     "dagster_url",
     "embedded_server",
     "installed_since",
     "judge_ref",
+    "mailer_of",
     "model_ref",
     "model_server",
     "needs_embedded_model",

@@ -25,6 +25,7 @@ from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.settings import Settings
 from evalops_core.store.gate import Gate
+from evalops_core.store.outbox import Outbox
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.store.spend import SpendLedger
@@ -44,6 +45,10 @@ class Workshop:
     def gate(self) -> Gate:
         """The gate in front of this store's eval runs."""
         return Gate(SecretStr(self.engine.url.render_as_string(hide_password=False)))
+
+    def outbox(self) -> Outbox:
+        """The messages that are owed to people."""
+        return Outbox(self.engine)
 
     def plan(
         self,

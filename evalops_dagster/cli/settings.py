@@ -45,9 +45,11 @@ def settings_page() -> str:
     ]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
+        default = None if default == () else default
         shown = "–" if default is None else "the shipped ones" if name == "suites" else f"`{default}`"
         lines.append(f"| `EVALOPS_{name.upper()}` | {shown} | {field.description} |")
     lines.append("| `OPENAI_API_KEY` | – | Key for api.openai.com, sent to nobody else. |")
+    lines.append("| `RESEND_API_KEY` | – | Key for mails, sent to `EVALOPS_RESEND_BASE_URL` alone. |")
     return "\n".join(lines) + "\n"
 
 

@@ -69,6 +69,7 @@ def test_the_published_schema_is_one_and_agrees_with_the_loader(tmp_path: Path) 
         with_scorer("- type: judge", "  rubric: {axes: [{name: tone, description: d}]}", "  fallback: [{type: exact}]"),
         YAML + "interval: 24h\n",
         YAML + "interval: 6\ndaily_budget_usd: 1.5\nregression: {drop: 0.25}\n",
+        YAML + "alerts: {to: [a@example.com], include_texts: false, reminder: true}\n",
         YAML + "model: {base_url: embedded, parameters: {temperature: 0, stop: [x]}}\n",
         with_scorer("- {type: contains, values: [a], forbidden: [b], mode: any}"),
     ]

@@ -31,6 +31,8 @@ JUDGE = "{type: judge, rubric: {axes: [{name: tone, description: d}]}"
         (YAML + "daily_budget_usd: .nan\n", 7, "daily_budget_usd", "not a finite number"),
         (YAML + "regression:\n  drop: 0\n", 8, "regression.drop", "greater than 0"),
         (YAML + "regression:\n  min_coverage: 95\n", 8, "regression.min_coverage", "less than or equal to 1"),
+        (YAML + "alerts:\n  to: [the team]\n", 8, "alerts.to[0]", "expected a mail address like team@example.com"),
+        (YAML + "alerts:\n  recipients: []\n", 8, "alerts.recipients", ""),
         (YAML + "model:\n  base_url: ftp://x\n", 8, "model.base_url", "expected embedded or an endpoint's root"),
         (YAML + "model:\n  base_url: http://me:secret@x/v1\n", 8, "model.base_url", "no credentials"),
         (YAML + "model:\n  parameters: {stream: true}\n", 8, "model.parameters.stream", "remove it"),

@@ -1,0 +1,152 @@
+"""What watches over scores: verdicts on what is new, incidents of what does not come, and the mails they owe.
+
+What belongs here: ticks, and what Dagster is told of them. What does not: verdicts, incidents and delivery themselves
+(`evalops_core.run`). All of it is right without a cursor; a cursor only spares Dagster what it was told already.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timezone
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
+
+from evalops_core.domain.suite import Suite
+from evalops_core.run.deliver import Delivery, deliver
+from evalops_core.run.detect import Looked, detect, verdicts_since
+from evalops_core.run.watch import watch
+from evalops_core.settings import load_settings
+from evalops_core.wiring import Workshop, alert_rules, mailer_of, open_workshop
+from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation
+from evalops_dagster.schedules import schedule_name
+from evalops_dagster.tags import ROOT_RUN
+from evalops_dagster.trend import TREND
+
+_REPORTS = 100  # checks reported in one tick
+_DELIVERY_S = 30.0  # Dagster gives a tick 60 s
+
+
+def alert_sensors(
+    suites: Mapping[str, Suite],
+    given: Workshop | None = None,
+    every_s: int = 15,
+    hand_over: Callable[..., Delivery] = deliver,
+) -> Sequence[dg.SensorDefinition]:
+    """All on by default, for they cost nothing. `given` takes the place of the workshop that each tick opens, and
+    `hand_over` that of `deliver`."""
+    return [
+        _regression_sensor(suites, given, every_s),
+        _delivery_sensor(suites, given, every_s, hand_over),
+        _watch_sensor(suites, given, 4 * every_s),
+    ]
+
+
+def _regression_sensor(suites: Mapping[str, Suite], given: Workshop | None, every_s: int) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="regression_sensor",
+        minimum_interval_seconds=every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Compares each new scheduled score with its baseline; reports the check no_regression, opens and "
+        "resolves incidents, and puts their mails into the outbox. Costs nothing.",
+    )
+    def regression_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        """The cursor is the last verdict that this Dagster was told of."""
+        with _workshop(given) as workshop:
+            rules = alert_rules(workshop.settings, suites)
+            looked = detect(
+                workshop.engine,
+                rules,
+                workshop.tools.now(),
+                in_progress=lambda: _in_progress(context.instance, workshop),
+            )
+            told = int(context.cursor) if context.cursor else None
+            news = verdicts_since(workshop.engine, told, suites, _REPORTS)
+        return dg.SensorResult(
+            asset_events=[evaluation(judged, rules) for judged in news if judged.feature in suites],
+            skip_reason=_in_words(looked),
+            cursor=str(max((judged.id for judged in news), default=told or 0)),
+        )
+
+    return regression_sensor
+
+
+def _delivery_sensor(
+    suites: Mapping[str, Suite], given: Workshop | None, every_s: int, hand_over: Callable[..., Delivery]
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="alert_delivery_sensor",
+        minimum_interval_seconds=every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Sends the mails of the outbox that are due. Without a key for Resend it sends nothing.",
+    )
+    def alert_delivery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        with _workshop(given) as workshop:
+            rules, mailer = alert_rules(workshop.settings, suites), mailer_of(workshop.settings)
+            done = hand_over(workshop.engine, rules, mailer, workshop.tools.now, within_s=_DELIVERY_S)
+            events: list[dg.AssetCheckEvaluation] = []
+            if done.sent or done.dead:
+                dead = [message.id for message in workshop.outbox().listed(states=["dead"])]
+                facts = delivery_facts(dead)
+                events.append(
+                    dg.AssetCheckEvaluation(asset_key=TREND, check_name=ALERTS_DELIVERED, passed=not dead, **facts)
+                )
+        if done.dead:
+            context.log.error(str(done))
+        return dg.SensorResult(asset_events=events, skip_reason=str(done))
+
+    return alert_delivery_sensor
+
+
+def _watch_sensor(suites: Mapping[str, Suite], given: Workshop | None, every_s: int) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="incident_watch_sensor",
+        minimum_interval_seconds=every_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Opens an incident where a schedule is on and no valid score has come for 1.5 intervals; ends "
+        "silences that are over; reminds of open incidents where a suite wants it. Costs nothing.",
+    )
+    def incident_watch_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        with _workshop(given) as workshop:
+            scheduled = _scheduled(context.instance, suites.values()) if workshop.settings.scheduled_enabled else {}
+            rules = alert_rules(workshop.settings, suites)
+            seen = watch(workshop.engine, rules, workshop.tools.now(), scheduled=scheduled)
+        lacking = f"no valid data of {', '.join(seen.lacking)}" if seen.lacking else "no feature lacks data"
+        return dg.SkipReason(f"{lacking}; {len(scheduled)} features are scheduled, {seen.messages} messages were made")
+
+    return incident_watch_sensor
+
+
+def _workshop(given: Workshop | None) -> AbstractContextManager[Workshop]:
+    return open_workshop(load_settings()) if given is None else nullcontext(given)
+
+
+def _in_progress(instance: dg.DagsterInstance, workshop: Workshop) -> Collection[str]:
+    """The runs that hold the gate or wait for it, of any deployment, and the roots of those that this Dagster knows."""
+    present = workshop.gate().runs_present()
+    known = [run for run in (instance.get_run_by_id(run_id) for run_id in present) if run is not None]
+    return present | {run.tags[ROOT_RUN] for run in known if ROOT_RUN in run.tags}
+
+
+def _scheduled(instance: dg.DagsterInstance, suites: Collection[Suite]) -> dict[str, datetime]:
+    """Since when the schedule of each feature is on, of those where it is."""
+    on: dict[str, datetime] = {}
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+        data = state.instigator_data
+        if state.status is InstigatorStatus.RUNNING and isinstance(data, ScheduleInstigatorData):
+            since = data.start_timestamp
+            if since is not None:
+                on[state.instigator_name] = datetime.fromtimestamp(since, timezone.utc)
+    names = {suite.feature: schedule_name(suite.interval_hours) for suite in suites}
+    return {feature: on[name] for feature, name in names.items() if name in on}
+
+
+def _in_words(looked: Looked) -> str:
+    if not looked.judged:
+        waits = f"; {looked.waiting} wait for the end of their Dagster run" if looked.waiting else ""
+        return f"no new scheduled score{waits}"
+    scores = "1 score" if looked.judged == 1 else f"{looked.judged} scores"
+    return (
+        f"checked {scores}: {looked.regressed} regressed, {looked.opened} incidents opened, "
+        f"{looked.recovered} resolved, {looked.messages} messages made"
+    )

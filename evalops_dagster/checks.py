@@ -1,0 +1,120 @@
+"""What Dagster shows of verdicts and of mails: asset checks.
+
+What belongs here: the checks and their words. What does not: verdicts and delivery (`evalops_core.run`), when they are
+reported (alert_sensors). They are reported without a run and without a partition: a second report without a run for
+the same partition is refused by Dagster's event log for ever, so the window stands in the metadata.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from evalops_core.run.alert_rules import AlertRules
+from evalops_core.run.detect import Judged, standing_verdict
+from evalops_core.run.links import run_link
+from evalops_core.wiring import Workshop
+from evalops_dagster.metadata import present
+
+NO_REGRESSION = "no_regression"
+ALERTS_DELIVERED = "alerts_delivered"
+_BEFORE_THE_FIRST = "no scheduled score has been compared yet"
+
+
+def score_key(feature: str) -> dg.AssetKey:
+    return dg.AssetKey([feature, "eval_score"])
+
+
+def regression_check(feature: str) -> dg.AssetChecksDefinition:
+    """The check on a feature's score, which `regression_sensor` reports.
+
+    Executed with a materialization by hand it only repeats the verdict on the newest scheduled score.
+    """
+
+    @dg.asset_check(
+        asset=score_key(feature),
+        name=NO_REGRESSION,
+        description="The newest scheduled score has not fallen against its baseline, and no regression is open. "
+        "Reported by regression_sensor after each scheduled run; runs by hand are compared with nothing.",
+    )
+    def no_regression(evalops: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+        judged = standing_verdict(evalops.engine, feature)
+        if judged is None:
+            return dg.AssetCheckResult(passed=True, description=_BEFORE_THE_FIRST)
+        return dg.AssetCheckResult(
+            passed=_passed(judged),
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"as of the newest scheduled run, of window {judged.partition_key}: {_words(judged)}",
+        )
+
+    return no_regression
+
+
+def delivery_check(trend: dg.AssetKey) -> dg.AssetChecksDefinition:
+    """The check that alerts reach people, which `alert_delivery_sensor` reports."""
+
+    @dg.asset_check(
+        asset=trend,
+        name=ALERTS_DELIVERED,
+        description="No alert mail was given up (`evalops alerts list`). Reported by alert_delivery_sensor.",
+    )
+    def alerts_delivered(evalops: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+        dead = evalops.outbox().listed(states=["dead"])
+        return dg.AssetCheckResult(passed=not dead, **delivery_facts([message.id for message in dead]))
+
+    return alerts_delivered
+
+
+def delivery_facts(dead: Sequence[int]) -> dict[str, Any]:
+    """Severity, description and metadata of `alerts_delivered`."""
+    listed = ", ".join(str(message) for message in dead[:20])
+    words = f"{len(dead)} alert mails were given up: {listed}. `evalops alerts resend ID` tries one again."
+    return {
+        "severity": dg.AssetCheckSeverity.ERROR,
+        "description": words if dead else "every alert mail was delivered or is on its way",
+        "metadata": {"dead messages": len(dead)},
+    }
+
+
+def evaluation(judged: Judged, rules: AlertRules) -> dg.AssetCheckEvaluation:
+    """The verdict as the check `no_regression` shows it."""
+    link = run_link(rules.ui_url, judged.dagster_run_id)
+    drop = None if judged.drop is None else -float(judged.drop)
+    return dg.AssetCheckEvaluation(
+        asset_key=score_key(judged.feature),
+        check_name=NO_REGRESSION,
+        passed=_passed(judged),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=_words(judged),
+        metadata=present(
+            {
+                "window": judged.partition_key,
+                "outcome": judged.outcome,
+                "score": None if judged.current is None else float(judged.current),
+                "baseline score": None if judged.prior is None else float(judged.prior),
+                "delta": drop,
+                "rule": judged.rule,
+                "model": judged.model_id,
+                "eval run": str(judged.eval_run_id),
+                "baseline run": None if judged.baseline_run_id is None else str(judged.baseline_run_id),
+                "baseline window": judged.baseline_window,
+                "incident": None if judged.incident_id is None else str(judged.incident_id),
+                "Dagster run": link and dg.MetadataValue.url(link),
+            }
+        ),
+    )
+
+
+def _passed(judged: Judged) -> bool:
+    """A score that stays low is not well because the one before it was as low."""
+    return judged.incident_id is None and not (judged.outcome == "regressed" and judged.severity == "page")
+
+
+def _words(judged: Judged) -> str:
+    words = f"{judged.outcome.replace('_', ' ')}: {judged.why}"
+    if judged.incident_id is not None:
+        since = f" since {judged.incident_opened_at:%Y-%m-%d %H:%M} UTC" if judged.incident_opened_at else ""
+        words += f"; incident {judged.incident_id} is open{since}"
+        if judged.incident_reference is not None:
+            words += f", whose reference is {judged.incident_reference}"
+    return words
