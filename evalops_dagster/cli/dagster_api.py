@@ -8,12 +8,15 @@ has no business on loopback.
 import http.client
 import json
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from evalops_core.errors import EvalOpsError
 
 LOCATION: Final = "evalops"  # as in workspace.yaml
+STEPS: Final = ("golden_cases", "responses", "judgments", "eval_score")
+COVERAGE: Final = "coverage"  # the check that a run makes itself; the others are reported by sensors
 ENDED: Final = ("SUCCESS", "FAILURE", "CANCELED")
 _TIMEOUT_S = 30
 
@@ -37,8 +40,13 @@ class DagsterApi:
 
     url: str
 
-    def launch(self, job: str, tags: dict[str, str]) -> str:
-        """The id of the new run, queued. EvalOpsError where Dagster refuses, with its reason."""
+    def launch(self, job: str, tags: dict[str, str], features: Sequence[str]) -> str:
+        """The id of the new run, queued, which evaluates `features` and refreshes the trend.
+
+        EvalOpsError where Dagster refuses, with its reason.
+        """
+        chains = [[feature, step] for feature in features for step in STEPS]
+        coverage = [{"assetKey": {"path": [feature, STEPS[-1]]}, "name": COVERAGE} for feature in features]
         answer = self._ask(
             _LAUNCH,
             params={
@@ -46,6 +54,8 @@ class DagsterApi:
                     "jobName": job,
                     "repositoryName": "__repository__",
                     "repositoryLocationName": LOCATION,
+                    "assetSelection": [{"path": path} for path in (*chains, ["eval_trend"])],
+                    "assetCheckSelection": coverage,
                 },
                 "runConfigData": {},
                 "mode": "default",

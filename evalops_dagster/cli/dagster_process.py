@@ -82,7 +82,8 @@ def start_dagster(instance: Path, host: str, api: DagsterApi, port: int, log: Pa
         parent = subprocess.Popen(
             [*command, "-h", host, "-p", str(port)],
             cwd=instance,
-            env={**os.environ, "DAGSTER_HOME": str(instance), _MARK: mark},
+            # the links in mails lead to this server unless people reach it elsewhere
+            env={"EVALOPS_UI_URL": api.url, **os.environ, "DAGSTER_HOME": str(instance), _MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

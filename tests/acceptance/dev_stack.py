@@ -77,8 +77,8 @@ class Home:
     def processes(self) -> list[str]:
         """The command lines of every living process of this home, the database's included."""
         found = [" ".join(process.cmdline()) for process in psutil.process_iter() if self._is_mine(process)]
-        server = EmbeddedServer(self.path / "postgres").status() if (self.path / "postgres").is_dir() else None
-        return found if server is None else [*found, f"postgres ({server.pid})"]
+        servers = [EmbeddedServer(folder).status() for folder in self._databases()]
+        return [*found, *(f"postgres ({server.pid})" for server in servers if server is not None)]
 
     def end(self) -> None:
         """Whatever a test has left."""
@@ -88,11 +88,16 @@ class Home:
         for process in psutil.process_iter():
             if self._is_mine(process):
                 process.kill()
-        EmbeddedServer(self.path / "postgres").stop()
+        for folder in self._databases():
+            EmbeddedServer(folder).stop()
+
+    def _databases(self) -> list[Path]:
+        """The home's own, and the demo's."""
+        return [folder for folder in (self.path / "postgres", *self.path.glob("demo/*/postgres")) if folder.is_dir()]
 
     def _is_mine(self, process: psutil.Process) -> bool:
         try:
-            mine = process.environ().get("EVALOPS_HOME") == str(self.path)
+            mine = Path(process.environ().get("EVALOPS_HOME", "/")).is_relative_to(self.path)
             return mine and process.status() != psutil.STATUS_ZOMBIE and process.name() != "postgres"
         except (psutil.Error, OSError):
             return False
