@@ -6,6 +6,7 @@ its time; code server, daemon and run workers are Dagster's own processes with t
 """
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from sqlalchemy import Engine, text
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 90.0
+DAEMON = ("dagster._daemon", "run")
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _SELECTOR = {"repositoryLocationName": "evalops", "repositoryName": "__repository__"}
 _LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
@@ -65,6 +67,7 @@ class Deployment:
     socket: Path
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict[str, "subprocess.Popen[bytes]"])
     context: WorkspaceProcessContext | None = None
+    daemon: Sequence[str] = DAEMON
 
     def start_code_server(self) -> None:
         """Also once more after it was killed, as a supervisor would."""
@@ -74,11 +77,14 @@ class Deployment:
         awaited(self.socket.exists, "the code server")
 
     def start_daemon(self) -> None:
-        self._start("daemon", ["-m", "dagster._daemon", "run", "-w", str(self.home / "workspace.yaml")])
+        self._start("daemon", ["-m", *self.daemon, "-w", str(self.home / "workspace.yaml")])
 
     def kill_code_server(self) -> None:
         """The whole group at once: the server and the workers that it has started."""
         self._kill("code server")
+
+    def kill_daemon(self) -> None:
+        self._kill("daemon")
 
     def stop(self) -> None:
         for name in list(self.processes):
@@ -186,8 +192,12 @@ def deployed(
     environment: Mapping[str, str],
     *,
     module: str = "evalops_dagster.definitions",
+    daemon: Sequence[str] = DAEMON,
 ) -> Generator[Deployment]:
-    """A deployment with its own Dagster database, up and answering; none of its processes outlives the block."""
+    """A deployment with its own Dagster database, up and answering; none of its processes outlives the block.
+
+    `daemon` is what `python -m` runs as its daemon.
+    """
     folder.mkdir()
     shutil.copy(PROJECT / "dagster.yaml", folder)
     with tempfile.TemporaryDirectory(prefix="evalops-") as short:  # a socket's path has little room
@@ -197,7 +207,7 @@ def deployed(
         url = dagster_database.get_secret_value()
         own = {**environment, "EVALOPS_DAGSTER_DATABASE_URL": url}
         with _instance(folder, url) as instance:
-            deployment = Deployment(folder, own, module, instance, socket)
+            deployment = Deployment(folder, own, module, instance, socket, daemon=daemon)
             try:
                 deployment.start_code_server()
                 deployment.start_daemon()
@@ -235,42 +245,60 @@ def _instance(folder: Path, url: str) -> Generator[dg.DagsterInstance, None, Non
         yield instance
 
 
-class HeldCommits:
-    """While held, no eval run of the database can be completed: its last statement waits.
+class HeldStatements:
+    """While held, statements of one kind wait, so that a test can strike whoever runs one at that very moment.
 
-    A trigger makes the statement wait for an advisory lock, so that a test can strike a run at that very moment.
+    A trigger makes them wait for an advisory lock: `what` is as in `UPDATE ON schema.table`, and `when` says which rows
+    are meant, in terms of OLD and NEW.
     """
 
-    _KEY = 20_261_123
-    _TRIGGER = f"""
-        CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN PERFORM pg_advisory_xact_lock_shared({_KEY}); RETURN NEW; END $$;
-        CREATE TRIGGER wait_for_the_test BEFORE UPDATE ON evalops.eval_runs FOR EACH ROW
-            WHEN (NEW.status = 'completed') EXECUTE FUNCTION wait_for_the_test();
-    """
+    _NUMBERS = itertools.count(20_261_123)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, what: str, when: str) -> None:
+        self._key = next(self._NUMBERS)
+        self._name, self._table = f"wait_for_the_test_{self._key}", what.rpartition(" ")[2]
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._connection.execute(text(self._TRIGGER))
+        make = f"""
+            CREATE FUNCTION {self._name}() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN PERFORM pg_advisory_xact_lock_shared({self._key}); RETURN NEW; END $$;
+            CREATE TRIGGER {self._name} BEFORE {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {self._name}();
+        """
+        self._connection.execute(text(make))
 
     def hold(self) -> None:
-        self._connection.execute(text(f"SELECT pg_advisory_lock({self._KEY})"))
+        self._connection.execute(text(f"SELECT pg_advisory_lock({self._key})"))
 
     def release(self) -> None:
-        self._connection.execute(text(f"SELECT pg_advisory_unlock({self._KEY})"))
+        self._connection.execute(text(f"SELECT pg_advisory_unlock({self._key})"))
 
     def is_awaited(self) -> bool:
-        asked = text(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = :key"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
-        )
-        return bool(self._connection.execute(asked, {"key": self._KEY}).scalar_one())
+        return bool(self._waiting("count(*)"))
+
+    def end_those_waiting(self) -> None:
+        """The server learns that their clients are dead, which it would else do only after their statements."""
+        self._waiting("count(pg_terminate_backend(pid))")
 
     def end(self) -> None:
-        drop = "DROP TRIGGER wait_for_the_test ON evalops.eval_runs; DROP FUNCTION wait_for_the_test();"
+        drop = f"DROP TRIGGER {self._name} ON {self._table}; DROP FUNCTION {self._name}();"
         self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
         self._connection.execute(text(drop))
         self._connection.close()
+
+    def _waiting(self, wanted: str) -> int:
+        asked = f"""
+            SELECT {wanted} FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = {self._key}
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """  # noqa: S608  # a constant of ours
+        return self._connection.execute(text(asked)).scalar_one()
+
+
+class HeldCommits(HeldStatements):
+    """While held, no eval run of the database can be completed: its last statement waits."""
+
+    def __init__(self, engine: Engine) -> None:
+        # not the update by which a completed run is marked as judged
+        done_now = "NEW.status = 'completed' AND OLD.status <> 'completed'"
+        super().__init__(engine, "UPDATE ON evalops.eval_runs", done_now)
 
 
 @contextmanager
