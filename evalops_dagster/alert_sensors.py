@@ -18,7 +18,7 @@ from evalops_core.run.detect import Looked, detect, verdicts_since
 from evalops_core.run.watch import watch
 from evalops_core.settings import load_settings
 from evalops_core.wiring import Workshop, alert_rules, mailer_of, open_workshop
-from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation
+from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation, given_up
 from evalops_dagster.schedules import schedule_name
 from evalops_dagster.tags import ROOT_RUN
 from evalops_dagster.trend import TREND
@@ -86,7 +86,7 @@ def _delivery_sensor(
             done = hand_over(workshop.engine, rules, mailer, workshop.tools.now, within_s=_DELIVERY_S)
             events: list[dg.AssetCheckEvaluation] = []
             if done.sent or done.dead:
-                dead = [message.id for message in workshop.outbox().listed(states=["dead"])]
+                dead = given_up(workshop)
                 facts = delivery_facts(dead)
                 events.append(
                     dg.AssetCheckEvaluation(asset_key=TREND, check_name=ALERTS_DELIVERED, passed=not dead, **facts)

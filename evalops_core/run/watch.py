@@ -52,10 +52,20 @@ def watch(engine: Engine, rules: AlertRules, now: datetime, *, scheduled: Mappin
                 tables.incidents.unsilence(incident.id)
                 if not told(tables.connection, incident.id):  # it began in silence
                     owed.fires("silence is over", incident, rules.of(incident.feature).recipients)
+            elif incident.kind == "no_data" and _is_abandoned(incident, rules, tables, now):
+                why = "no deployment has had its schedule on for 1.5 intervals"
+                tables.incidents.close(incident.id, "accepted", now, reason=why, by="incident_watch_sensor")
             elif rules.of(incident.feature).reminder and wants_reminder(incident, now):
                 messages += _remind(incident, rules, tables, now)
         messages += owed.write(tables, now)
     return Watched(tuple(lacking), opened, messages)
+
+
+def _is_abandoned(incident: Incident, rules: AlertRules, tables: Alerting, now: datetime) -> bool:
+    """Whether nobody waits for the data any more: the schedule is off everywhere, or the feature is gone."""
+    suite = rules.of(incident.feature).suite
+    seen = tables.incidents.last_watched(incident.feature) or incident.opened_at
+    return lacks_data(now, suite.interval_hours if suite else 24, None, seen)
 
 
 def _remind(incident: Incident, rules: AlertRules, tables: Alerting, now: datetime) -> int:

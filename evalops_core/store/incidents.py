@@ -16,10 +16,11 @@ from sqlalchemy.engine import RowMapping
 from evalops_core.domain.incident import Incident, Kind, Resolution, State, fingerprint, is_silent
 from evalops_core.errors import ConfigError
 from evalops_core.store.storable import storable
-from evalops_core.store.tables import DEPLOYMENT, INCIDENTS, INCIDENTS_OPEN
+from evalops_core.store.tables import DEPLOYMENT, INCIDENTS, INCIDENTS_OPEN, VERDICTS
 
 _I = INCIDENTS.c
-_WATCHED = "watched_since:"  # in `deployment`, by feature
+# In `deployment`, by feature: since when its schedule is watched, and when it last was.
+_WATCHED, _SEEN = "watched_since:", "watched_at:"
 
 
 class Incidents:
@@ -99,6 +100,16 @@ class Incidents:
             query = query.where(_I.kind.in_(list(kinds)))
         return [_incident(row) for row in self._connection.execute(query).mappings()]
 
+    def runs_seen(self, incident_ids: Collection[int]) -> Mapping[int, int]:
+        """How many judged runs each of those lasted for, the one that opened it included, for those that have any."""
+        seen = VERDICTS.c.incident_id
+        query = select(seen, func.count()).where(seen.in_(list(incident_ids))).group_by(seen)
+        return {row[0]: row[1] for row in self._connection.execute(query)}
+
+    def features(self) -> list[str]:
+        """Those that have or had an incident, by name."""
+        return list(self._connection.scalars(select(_I.feature).distinct().order_by(_I.feature)))
+
     def goes_on(self, incident_id: int, current: Decimal) -> Incident:
         return self._changed(
             incident_id,
@@ -146,17 +157,28 @@ class Incidents:
         keys = {f"{_WATCHED}{feature}": feature for feature in features}
         if not keys:
             return {}
-        new = [{"key": key, "value": now.isoformat()} for key in sorted(keys)]
+        value = now.isoformat()
+        since = [{"key": key, "value": value} for key in sorted(keys)]
+        seen = [{"key": f"{_SEEN}{feature}", "value": value} for feature in sorted(features)]
+        key = DEPLOYMENT.c.key
+        self._connection.execute(insert(DEPLOYMENT).values(since).on_conflict_do_nothing(index_elements=[key]))
+        noted = insert(DEPLOYMENT).values(seen)
         self._connection.execute(
-            insert(DEPLOYMENT).values(new).on_conflict_do_nothing(index_elements=[DEPLOYMENT.c.key])
+            noted.on_conflict_do_update(index_elements=[key], set_={"value": noted.excluded.value})
         )
-        query = select(DEPLOYMENT.c.key, DEPLOYMENT.c.value).where(DEPLOYMENT.c.key.in_(list(keys)))
+        query = select(key, DEPLOYMENT.c.value).where(key.in_(list(keys)))
         return {keys[row.key]: datetime.fromisoformat(row.value) for row in self._connection.execute(query)}
 
     def watched_at(self, feature: str) -> datetime | None:
         """Since when the feature's schedule is watched; None where it never was on."""
-        query = select(DEPLOYMENT.c.value).where(DEPLOYMENT.c.key == f"{_WATCHED}{feature}")
-        value = self._connection.execute(query).scalar_one_or_none()
+        return self._fact(f"{_WATCHED}{feature}")
+
+    def last_watched(self, feature: str) -> datetime | None:
+        """When any deployment last saw the feature's schedule on; None where none ever has."""
+        return self._fact(f"{_SEEN}{feature}")
+
+    def _fact(self, key: str) -> datetime | None:
+        value = self._connection.execute(select(DEPLOYMENT.c.value).where(DEPLOYMENT.c.key == key)).scalar_one_or_none()
         return None if value is None else datetime.fromisoformat(value)
 
     def _changed(self, incident_id: int, **values: Any) -> Incident:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from evalops_dagster.cli import db, demo, dev, gate, model, plan_cost, run, settings, suites, trend
+from evalops_dagster.cli import alerts, db, demo, dev, gate, incidents, model, plan_cost, run, settings, suites, trend
 from evalops_dagster.cli.mishaps import exit_code, in_a_sentence
 
 _HELP = """Continuous evaluation of LLM features.
@@ -21,6 +21,7 @@ Suites of golden cases are run on a cadence, scored 1–5, and watched for regre
   evalops suites check            say what is wrong with it
   evalops run --feature explain   evaluate now, from the terminal
   evalops trend                   the scores over time
+  evalops incidents               what has dropped and stays low
 
 Exit codes: 0 fine, 100 regression, 2 usage or configuration, 3 not comparable or too little data, 1 anything else.
 Settings come from EVALOPS_… variables; the README lists them.
@@ -37,6 +38,8 @@ trend.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(model.app, name="model")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(gate.app, name="gate")
 app.add_typer(db.app, name="db")
 

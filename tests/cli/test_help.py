@@ -30,7 +30,9 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["dev", "--help"], ["db", "--help"], ["--nope"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["dev", "--help"], ["db", "--help"], ["alerts", "--help"], ["--nope"]]
+)
 def test_help_comes_without_loading_what_is_heavy(arguments: list[str]) -> None:
     said = subprocess.run(
         [sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=60, check=True
@@ -49,7 +51,10 @@ def test_help_names_every_command_and_tells_a_newcomer_how_to_start(evalops: Eva
         assert line in said.out
 
 
-@pytest.mark.parametrize("words", [words for words in commands() if words[0] in ("dev", "demo", "run", "trend", "db")])
+SHOWN = ("dev", "demo", "run", "trend", "db", "incidents", "alerts")
+
+
+@pytest.mark.parametrize("words", [words for words in commands() if words[0] in SHOWN])
 def test_a_command_s_help_says_what_it_does_and_shows_how_it_is_called(
     evalops: Evalops, words: tuple[str, ...]
 ) -> None:

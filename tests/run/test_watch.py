@@ -106,6 +106,25 @@ def test_data_that_comes_back_resolves_it_and_the_next_absence_is_told_anew(engi
     assert [state for _, _, state in kinds(engine)] == ["resolved", "firing"]
 
 
+def test_an_absence_that_nobody_waits_for_any_more_is_over_and_nobody_is_told(engine: Engine) -> None:
+    look(engine, NOW, "explain")
+    look(engine, NOW + timedelta(hours=40), "explain")
+    off = NOW + timedelta(hours=40)
+    watch(engine, watched("explain"), off + timedelta(hours=36), scheduled={})
+    assert kinds(engine) == [("no_data", "explain", "firing")]
+    watch(engine, watched("explain"), off + timedelta(hours=36, minutes=1), scheduled={})
+    assert kinds(engine) == [("no_data", "explain", "resolved")]
+    assert [message.transition for message in Outbox(engine).listed()] == ["firing"]
+
+
+def test_a_deployment_whose_schedule_is_off_leaves_alone_what_another_one_watches(engine: Engine) -> None:
+    look(engine, NOW, "explain")
+    for hours in (40, 80, 120):
+        look(engine, NOW + timedelta(hours=hours), "explain")
+        watch(engine, watched("explain"), NOW + timedelta(hours=hours + 1), scheduled={})
+    assert kinds(engine) == [("no_data", "explain", "firing")]
+
+
 def test_what_began_in_silence_is_told_when_the_silence_ends(engine: Engine, scored: Scored) -> None:
     scored.runs(["4.200", "3.600"])
     detect(engine, rules(), NOW)
