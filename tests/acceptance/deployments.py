@@ -74,7 +74,7 @@ class Deployment:
         self.socket.unlink(missing_ok=True)
         serve = ["-m", "dagster", "api", "grpc", "--socket", str(self.socket), "--location-name", "evalops"]
         self._start("code server", [*serve, "-m", self.module, "-d", str(PROJECT)])
-        awaited(self.socket.exists, "the code server")
+        awaited(self._is_bound, "the code server")
 
     def start_daemon(self) -> None:
         self._start("daemon", ["-m", *self.daemon, "-w", str(self.home / "workspace.yaml")])
@@ -169,6 +169,10 @@ class Deployment:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _is_bound(self) -> bool:
+        assert self.processes["code server"].poll() is None, self.log("code server")
+        return self.socket.exists()
 
     def _kill(self, name: str) -> None:
         process = self.processes.pop(name)
