@@ -40,13 +40,14 @@ class DagsterApi:
 
     url: str
 
-    def launch(self, job: str, tags: dict[str, str], features: Sequence[str]) -> str:
-        """The id of the new run, queued, which evaluates `features` and refreshes the trend.
+    def launch(self, job: str, tags: dict[str, str], features: Sequence[str] = ()) -> str:
+        """The id of the new run, queued: of the whole job, or of `features` and the trend alone.
 
         EvalOpsError where Dagster refuses, with its reason.
         """
         chains = [[feature, step] for feature in features for step in STEPS]
         coverage = [{"assetKey": {"path": [feature, STEPS[-1]]}, "name": COVERAGE} for feature in features]
+        chosen = {"assetSelection": [{"path": path} for path in (*chains, ["eval_trend"])]} if features else {}
         answer = self._ask(
             _LAUNCH,
             params={
@@ -54,8 +55,8 @@ class DagsterApi:
                     "jobName": job,
                     "repositoryName": "__repository__",
                     "repositoryLocationName": LOCATION,
-                    "assetSelection": [{"path": path} for path in (*chains, ["eval_trend"])],
-                    "assetCheckSelection": coverage,
+                    **chosen,
+                    **({"assetCheckSelection": coverage} if features else {}),
                 },
                 "runConfigData": {},
                 "mode": "default",
