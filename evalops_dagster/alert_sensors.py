@@ -4,23 +4,29 @@ What belongs here: ticks, and what Dagster is told of them. What does not: verdi
 (`evalops_core.run`). All of it is right without a cursor; a cursor only spares Dagster what it was told already.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
 
+from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Suite
+from evalops_core.domain.window import window_of
 from evalops_core.run.deliver import Delivery, deliver
 from evalops_core.run.detect import Looked, detect, verdicts_since
 from evalops_core.run.watch import watch
 from evalops_core.settings import load_settings
 from evalops_core.wiring import Workshop, alert_rules, mailer_of, open_workshop
-from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation, given_up
-from evalops_dagster.schedules import schedule_name
-from evalops_dagster.tags import ROOT_RUN
+from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation, given_up, score_key
+from evalops_dagster.features import COVERAGE
+from evalops_dagster.jobs import job_name
+from evalops_dagster.schedules import over_budget, schedule_name
+from evalops_dagster.tags import CONFIRMS, ROOT_RUN
 from evalops_dagster.trend import TREND
 
 _REPORTS = 100  # checks reported in one tick
@@ -29,6 +35,7 @@ _DELIVERY_S = 30.0  # Dagster gives a tick 60 s
 
 def alert_sensors(
     suites: Mapping[str, Suite],
+    jobs: Sequence[UnresolvedAssetJobDefinition],
     given: Workshop | None = None,
     every_s: int = 15,
     hand_over: Callable[..., Delivery] = deliver,
@@ -36,19 +43,26 @@ def alert_sensors(
     """All on by default, for they cost nothing. `given` takes the place of the workshop that each tick opens, and
     `hand_over` that of `deliver`."""
     return [
-        _regression_sensor(suites, given, every_s),
+        _regression_sensor(suites, jobs, given, every_s),
         _delivery_sensor(suites, given, every_s, hand_over),
         _watch_sensor(suites, given, 4 * every_s),
     ]
 
 
-def _regression_sensor(suites: Mapping[str, Suite], given: Workshop | None, every_s: int) -> dg.SensorDefinition:
+def _regression_sensor(
+    suites: Mapping[str, Suite],
+    jobs: Sequence[UnresolvedAssetJobDefinition],
+    given: Workshop | None,
+    every_s: int,
+) -> dg.SensorDefinition:
     @dg.sensor(
         name="regression_sensor",
+        jobs=jobs,
         minimum_interval_seconds=every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Compares each new scheduled score with its baseline; reports the check no_regression, opens and "
-        "resolves incidents, and puts their mails into the outbox. Costs nothing.",
+        "resolves incidents, and puts their mails into the outbox. Where a fall might be chance, and schedules are "
+        "enabled, it has that one feature evaluated once more before anybody is told.",
     )
     def regression_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """The cursor is the last verdict that this Dagster was told of."""
@@ -59,12 +73,14 @@ def _regression_sensor(suites: Mapping[str, Suite], given: Workshop | None, ever
                 rules,
                 workshop.tools.now(),
                 in_progress=lambda: _in_progress(context.instance, workshop),
+                cannot_confirm=lambda run: obstacle(run, suites.get(run.feature), workshop),
             )
             told = int(context.cursor) if context.cursor else None
             news = verdicts_since(workshop.engine, told, suites, _REPORTS)
         return dg.SensorResult(
+            run_requests=[_second_run(run, suites[run.feature]) for run in looked.to_confirm],
             asset_events=[evaluation(judged, rules) for judged in news if judged.feature in suites],
-            skip_reason=_in_words(looked),
+            skip_reason=None if looked.to_confirm else _in_words(looked),
             cursor=str(max((judged.id for judged in news), default=told or 0)),
         )
 
@@ -81,19 +97,21 @@ def _delivery_sensor(
         description="Sends the mails of the outbox that are due. Without a key for Resend it sends nothing.",
     )
     def alert_delivery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        """The cursor holds the given-up mails that this Dagster was last told of, as a JSON list; a tick that died
+        before that says so again."""
         with _workshop(given) as workshop:
             rules, mailer = alert_rules(workshop.settings, suites), mailer_of(workshop.settings)
             done = hand_over(workshop.engine, rules, mailer, workshop.tools.now, within_s=_DELIVERY_S)
-            events: list[dg.AssetCheckEvaluation] = []
-            if done.sent or done.dead:
-                dead = given_up(workshop)
-                facts = delivery_facts(dead)
-                events.append(
-                    dg.AssetCheckEvaluation(asset_key=TREND, check_name=ALERTS_DELIVERED, passed=not dead, **facts)
-                )
+            dead = given_up(workshop)
+        events: list[dg.AssetCheckEvaluation] = []
+        if dead != json.loads(context.cursor or "[]") or (done.sent and context.cursor is None):
+            facts = delivery_facts(dead)
+            events = [dg.AssetCheckEvaluation(asset_key=TREND, check_name=ALERTS_DELIVERED, passed=not dead, **facts)]
         if done.dead:
             context.log.error(str(done))
-        return dg.SensorResult(asset_events=events, skip_reason=str(done))
+        return dg.SensorResult(
+            asset_events=events, skip_reason=str(done), cursor=json.dumps(dead) if events else context.cursor
+        )
 
     return alert_delivery_sensor
 
@@ -115,6 +133,31 @@ def _watch_sensor(suites: Mapping[str, Suite], given: Workshop | None, every_s: 
         return dg.SkipReason(f"{lacking}; {len(scheduled)} features are scheduled, {seen.messages} messages were made")
 
     return incident_watch_sensor
+
+
+def obstacle(run: EvalRun, suite: Suite | None, workshop: Workshop) -> str | None:
+    """Why no second run may confirm the fall of `run`; None where one may be started."""
+    if not workshop.settings.scheduled_enabled:
+        return "runs that cost money are off (EVALOPS_SCHEDULED_ENABLED)"
+    if suite is None:
+        return "its suite is gone"
+    if window_of(workshop.tools.now(), suite.interval_hours).key != run.partition_key:
+        return "its window has ended"
+    spent = over_budget(suite, workshop)
+    return spent and f"it is over its budget: {spent}"
+
+
+def _second_run(run: EvalRun, suite: Suite) -> dg.RunRequest:
+    """Of that feature alone, by hand as the trend sees it, and behind the same gate."""
+    score = score_key(run.feature)
+    return dg.RunRequest(
+        run_key=f"confirm:{run.id}",
+        job_name=job_name(suite.interval_hours),
+        partition_key=run.partition_key,
+        asset_selection=[dg.AssetKey([run.feature, step]) for step in ("responses", "judgments", "eval_score")],
+        asset_check_keys=[dg.AssetCheckKey(score, COVERAGE)],
+        tags={CONFIRMS: str(run.id)},
+    )
 
 
 def _workshop(given: Workshop | None) -> AbstractContextManager[Workshop]:
@@ -142,11 +185,12 @@ def _scheduled(instance: dg.DagsterInstance, suites: Collection[Suite]) -> dict[
 
 
 def _in_words(looked: Looked) -> str:
+    second = f"; {looked.unconfirmed} wait for a second run" if looked.unconfirmed else ""
     if not looked.judged:
         waits = f"; {looked.waiting} wait for the end of their Dagster run" if looked.waiting else ""
-        return f"no new scheduled score{waits}"
+        return f"no new scheduled score{waits}{second}"
     scores = "1 score" if looked.judged == 1 else f"{looked.judged} scores"
     return (
         f"checked {scores}: {looked.regressed} regressed, {looked.opened} incidents opened, "
-        f"{looked.recovered} resolved, {looked.messages} messages made"
+        f"{looked.recovered} resolved, {looked.messages} messages made{second}"
     )

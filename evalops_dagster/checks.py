@@ -5,7 +5,7 @@ reported (alert_sensors). They are reported without a run and without a partitio
 the same partition is refused by Dagster's event log for ever, so the window stands in the metadata.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from evalops_core.run.alert_rules import AlertRules
 from evalops_core.run.detect import Judged, standing_verdict
 from evalops_core.run.links import run_link
 from evalops_core.wiring import Workshop
-from evalops_dagster.metadata import present
+from evalops_dagster.metadata import present, table
 
 NO_REGRESSION = "no_regression"
 ALERTS_DELIVERED = "alerts_delivered"
@@ -43,7 +43,7 @@ def regression_check(feature: str) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(passed=True, description=_BEFORE_THE_FIRST)
         return dg.AssetCheckResult(
             passed=_passed(judged),
-            severity=dg.AssetCheckSeverity.ERROR,
+            severity=_severity(judged),
             description=f"as of the newest scheduled run, of window {judged.partition_key}: {_words(judged)}",
         )
 
@@ -90,7 +90,7 @@ def evaluation(judged: Judged, rules: AlertRules) -> dg.AssetCheckEvaluation:
         asset_key=score_key(judged.feature),
         check_name=NO_REGRESSION,
         passed=_passed(judged),
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=_severity(judged),
         description=_words(judged),
         metadata=present(
             {
@@ -106,14 +106,51 @@ def evaluation(judged: Judged, rules: AlertRules) -> dg.AssetCheckEvaluation:
                 "baseline window": judged.baseline_window,
                 "incident": None if judged.incident_id is None else str(judged.incident_id),
                 "Dagster run": link and dg.MetadataValue.url(link),
+                **_statistics(judged.details),
             }
         ),
     )
 
 
+def _statistics(details: Mapping[str, Any]) -> dict[str, Any]:
+    """How sure, by what, and which cases: of a verdict that the statistics gave."""
+    said = details.get("assessment")
+    if said is None:
+        return {}
+    interval = None if said["ci_low"] is None else f"{said['ci_low']:.3f} to {said['ci_high']:.3f}"
+    worst = [
+        {
+            "case": case["case"],
+            "before": f"{case['before']:.2f}",
+            "after": f"{case['after']:.2f}",
+            "z": "" if case["z"] is None else f"{case['z']:.1f}",
+        }
+        for case in said["worst"]
+    ]
+    return {
+        "drop, 95 % interval": interval,
+        "p": said["p_value"],
+        "adjusted p": details.get("adjusted_p"),
+        "sign-flip p": said["sign_flip_p"],
+        "smallest drop seen with 80 % power": said["mde"],
+        "common cases": said["n"],
+        "repeats": said["repeats"],
+        "runs used": said["runs_used"],
+        "slide since run": None if said["onset_run"] is None else str(said["onset_run"]),
+        "what changed": "; ".join(details.get("changed", ())) or None,
+        "cases that fell most": table(worst) if worst else None,
+    }
+
+
 def _passed(judged: Judged) -> bool:
     """A score that stays low is not well because the one before it was as low."""
-    return judged.incident_id is None and not (judged.outcome == "regressed" and judged.severity == "page")
+    return judged.incident_id is None and judged.outcome != "regressed"
+
+
+def _severity(judged: Judged) -> dg.AssetCheckSeverity:
+    """What nobody is told of is a warning."""
+    warned = judged.incident_id is None and judged.severity == "warn"
+    return dg.AssetCheckSeverity.WARN if warned else dg.AssetCheckSeverity.ERROR
 
 
 def _words(judged: Judged) -> str:

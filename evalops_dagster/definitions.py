@@ -50,7 +50,7 @@ def build_definitions(
         asset_checks=checks,
         jobs=jobs,
         schedules=eval_schedules(suites.values(), jobs, workshop),
-        sensors=[reaper or gate_reaper(), *alert_sensors(suites, workshop, sensors_every_s, hand_over)],
+        sensors=[reaper or gate_reaper(), *alert_sensors(suites, jobs, workshop, sensors_every_s, hand_over)],
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
             "gate": gate_resource,

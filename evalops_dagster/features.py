@@ -187,6 +187,7 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
             run_type=tags.run_type,
             limit=tags.limit,
             dagster_run_id=tags.root_run_id,
+            confirms_run_id=tags.confirms,
         )
 
     return _explained(plan)

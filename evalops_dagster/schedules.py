@@ -81,7 +81,7 @@ def _tick(
         suites,
         workshop.tools.runs,
         workshop.tools.now(),
-        over_budget=lambda suite: _over_budget(suite, workshop),
+        over_budget=lambda suite: over_budget(suite, workshop),
     )
     if not tick.start or tick.window is None:
         return dg.SkipReason("; ".join(tick.reasons) or "there is no feature")
@@ -114,7 +114,8 @@ def _unfinished(instance: dg.DagsterInstance, job: str) -> str | None:
     return f"run {run.run_id} is {run.status.value.lower().replace('_', ' ')}"
 
 
-def _over_budget(suite: Suite, workshop: Workshop) -> str | None:
+def over_budget(suite: Suite, workshop: Workshop) -> str | None:
+    """That the daily budget leaves no room for a run of the suite, in words."""
     tools = workshop.tools
     state = check_daily_budget(suite, tools.ledger, tools.spending, tools.now())
     return state.words if isinstance(state, Over) else None

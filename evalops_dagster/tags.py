@@ -11,6 +11,7 @@ from evalops_core.errors import ConfigError
 
 RUN_TYPE = "evalops/run_type"
 LIMIT = "evalops/limit"
+CONFIRMS = "evalops/confirms"  # the eval run whose fall this Dagster run is to confirm
 ROOT_RUN = "dagster/root_run_id"
 BY_COMMAND = "evalops/command"
 RETRY_NUMBER = "dagster/retry_number"
@@ -19,11 +20,13 @@ BY_HAND = ("dagster/from_ui", "dagster/backfill")  # set by Dagster itself on wh
 
 @dataclass(frozen=True, slots=True)
 class RunTags:
-    """`limit` takes the first cases only; `root_run_id` is the first of a chain of re-executions."""
+    """`limit` takes the first cases only; `root_run_id` is the first of a chain of re-executions; `confirms` is an eval
+    run."""
 
     run_type: RunType
     limit: int | None
     root_run_id: str
+    confirms: int | None = None
 
 
 def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
@@ -43,4 +46,5 @@ def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
         run_type="scheduled" if tags.get(RUN_TYPE) == "scheduled" and not by_person else "manual",
         limit=None if limit is None else int(limit),
         root_run_id=root,
+        confirms=int(tags[CONFIRMS]) if tags.get(CONFIRMS, "").isdecimal() else None,
     )

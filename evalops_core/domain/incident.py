@@ -84,12 +84,20 @@ class Recovers:
 Change = Union[Opens, GoesOn, Recovers, None]
 
 
-def after_verdict(incident: Incident | None, found: Verdict, threshold: Decimal, *, measured_alike: bool) -> Change:
+def after_verdict(
+    incident: Incident | None,
+    found: Verdict,
+    threshold: Decimal,
+    *,
+    measured_alike: bool,
+    against_reference: bool = False,
+) -> Change:
     """What a verdict does to the open regression incident of its feature and model, or to their having none.
 
     A regression that pages opens one. An open one goes on whatever the run before scored, until the score is within
-    half of `threshold` (a drop on the 1–5 scale) of the incident's own reference. A score that was not
-    `measured_alike` (scorers, judge) as the reference says nothing about it.
+    half of `threshold` (a drop on the 1–5 scale) of the incident's own reference. A verdict that compares with the runs
+    from before the incident (`against_reference`, as the statistics do) must have found the fall gone, too. A score
+    that was not `measured_alike` (scorers, judge) as the reference says nothing about it.
     """
     if found.current is None:
         return None
@@ -98,7 +106,8 @@ def after_verdict(incident: Incident | None, found: Verdict, threshold: Decimal,
         return Opens(found.prior, found.current) if opens and found.prior is not None else None
     if incident.reference is None or not measured_alike:
         return None
-    if found.current >= incident.reference - threshold / 2:
+    gone = not against_reference or found.outcome in ("stable", "improved")
+    if gone and found.current >= incident.reference - threshold / 2:
         return Recovers(found.current)
     return GoesOn(found.current)
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from evalops_core.domain.chat import Message
 from evalops_core.domain.json import Json, content_hash
@@ -51,10 +52,20 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class RegressionSpec:
-    """When a drop counts: `drop` on the 1–5 scale against the prior run, and the share of cases that must be scored."""
+    """When a lower score counts; scores and drops are on the 1–5 scale.
+
+    `auto` chooses the statistics by what is known of the feature's noise, `fixed_drop` compares run scores alone. A
+    drop of `drop` or more counts in both. `alpha`, `min_effect`, `min_cases` and `min_overlap` are those of
+    `regression.sample.Rules`; `min_coverage` is the share of cases without whose scores a run says nothing.
+    """
 
     drop: Decimal = Decimal("0.5")
     min_coverage: float = 0.95
+    rule: Literal["auto", "fixed_drop"] = "auto"
+    alpha: float = 0.01
+    min_effect: float = 0.10
+    min_cases: int = 10
+    min_overlap: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class RegressionItem:
     what differs and what does not between baseline run and run; no changes: nothing that is recorded. `baseline_run`
     None: the run is not there any more, so that nothing is known about changes. `texts_included`
     False says that the cases' texts are kept out on purpose, `fewer_cases` in words that only a part was compared.
+    `evidence` are further facts with what each is called: how sure it is, by which rule.
     """
 
     incident_id: int
@@ -77,6 +78,7 @@ class RegressionItem:
     run_url: str | None
     texts_included: bool
     fewer_cases: str | None
+    evidence: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

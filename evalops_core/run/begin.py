@@ -110,6 +110,8 @@ def _unfinished(plan: Plan, runs: EvalRuns) -> EvalRun | None:
         return mine
     if plan.run_type == "scheduled":
         return runs.scheduled(feature, key)
+    if plan.confirms_run_id is not None:
+        return None  # a second look has to be one: never a person's run that was cut short
     return runs.unfinished_manual(feature, key, plan.resume_key)
 
 
@@ -123,4 +125,5 @@ def _new(plan: Plan) -> NewRun:
         weights={f"{scorer}.{axis}": weight for (scorer, axis), weight in plan.weights.items()},
         git_sha=plan.git_sha,
         dagster_run_id=plan.dagster_run_id,
+        confirms_run_id=plan.confirms_run_id,
     )

@@ -16,8 +16,9 @@ from sqlalchemy import Engine
 from evalops_core.domain.incident import Incident
 from evalops_core.errors import ConfigError
 from evalops_core.run.alert_rules import AlertRules
-from evalops_core.run.detect import Judged, Owed
+from evalops_core.run.detect import Judged
 from evalops_core.run.links import asset_link, checks_link, run_link
+from evalops_core.run.owed import Owed
 from evalops_core.store.alerting import Alerting, alerting, reading
 from evalops_core.store.outbox import Message, Outbox, told
 from evalops_core.store.runs import EvalRuns
@@ -137,6 +138,7 @@ def accept(engine: Engine, incident_id: int, reason: str, by: str, now: datetime
                 f"incident {incident_id} is of data that does not come, so there is no level to accept; it ends with "
                 f"the next valid scheduled run, and `evalops incidents silence {incident_id} --until 2w` keeps it quiet"
             )
+        tables.statistics.forget_slide(incident.feature)  # what it has summed up was against the old level
         return tables.incidents.close(incident_id, "accepted", now, reason=reason, by=by)
 
 

@@ -32,7 +32,14 @@ from evalops_core.store.history import trend
 from evalops_core.store.outbox import Message, Outbox
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
+from evalops_core.store.verdicts import Judged
 
+RULES_IN_WORDS = {
+    "fixed_drop": "fixed drop",
+    "paired": "paired sign-flip test, case by case",
+    "history": "noise learned case by case",
+    "cusum": "sum of small falls over runs",
+}
 _POINTS = 30  # runs in the picture
 _CASES = 5
 _RUNS = 5  # of which it is told why they gave no data
@@ -94,6 +101,7 @@ def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime)
         run_url=run_link(rules.ui_url, run.dagster_run_id),
         texts_included=with_texts,
         fewer_cases=_fewer(paired.missing, paired.new) if paired else None,
+        evidence=evidence(judged) if judged else (),
     )
 
 
@@ -143,6 +151,34 @@ def _reminded(incident: Incident, rules: AlertRules) -> ReminderItem:
         current=incident.current,
         asset_url=asset_link(rules.ui_url, incident.feature, None),
     )
+
+
+def evidence(judged: Judged) -> tuple[tuple[str, str], ...]:
+    """How sure a verdict of the statistics is, and by what, with what each is called; nothing of another one."""
+    said = judged.details.get("assessment")
+    if said is None:
+        return ()
+    runs = "the newest run before" if said["runs_used"] == 1 else f"{said['runs_used']} earlier runs"
+    facts: list[tuple[str, str | None]] = [
+        ("Rule", f"{RULES_IN_WORDS.get(str(said['rule']), str(said['rule']))}, against {runs}"),
+        ("Drop, 95 % interval", None if said["ci_low"] is None else f"{said['ci_low']:.2f} to {said['ci_high']:.2f}"),
+        ("p of chance", _p_words(said["p_value"], judged.details.get("adjusted_p"))),
+        ("Would be seen with 80 % power", None if said["mde"] is None else f"a drop of {said['mde']:.2f}"),
+        ("Slide since", None if said["onset_run"] is None else f"eval run {said['onset_run']}"),
+        ("Second run", _number(judged.details.get("confirming_score"), "scored {}")),
+        ("Axes", ", ".join(f"{axis} {change:+.2f}" for axis, change in judged.details.get("axes", {}).items()) or None),
+    ]
+    return tuple((name, words) for name, words in facts if words)
+
+
+def _p_words(p: float | None, adjusted: float | None) -> str | None:
+    if p is None:
+        return None
+    return f"{p:.2g}" if adjusted is None or adjusted == p else f"{p:.2g}, {adjusted:.2g} among all features of the run"
+
+
+def _number(value: object, words: str) -> str | None:
+    return None if value is None else words.format(value)
 
 
 def _points(run: EvalRun, engine: Engine) -> tuple[Point, ...]:

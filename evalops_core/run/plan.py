@@ -25,7 +25,8 @@ class Plan:
     pays for embeddings (the embedded model's are free). `specs` are the scorers in force and `scorers_version` the
     content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
     the root of the Dagster run's re-executions. `asked_at` is when the run was launched, None for now; `past_windows`
-    whether a window that had ended by then may be evaluated all the same.
+    whether a window that had ended by then may be evaluated all the same. `confirms_run_id` is the scheduled run whose
+    fall this one, by hand, is to confirm.
     """
 
     suite: Suite
@@ -41,6 +42,7 @@ class Plan:
     dagster_run_id: str | None = None
     asked_at: datetime | None = None
     past_windows: bool = False
+    confirms_run_id: int | None = None
 
     @property
     def cases(self) -> Sequence[Case]:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from evalops_core.domain.incident import Incident, is_silent, lacks_data, wants_reminder
 from evalops_core.run.alert_rules import AlertRules
-from evalops_core.run.detect import Owed
+from evalops_core.run.owed import Owed
 from evalops_core.store.alerting import Alerting, alerting
 from evalops_core.store.outbox import enqueue, told
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, text
 
+from evalops_core.store.baselines import Baselines
 from evalops_core.store.incidents import Incidents
+from evalops_core.store.statistics import Statistics
 from evalops_core.store.verdicts import Verdicts
 
 _LOCK = 0x6576616C616C7274  # "evalalrt"
@@ -28,6 +30,8 @@ class Alerting:
     connection: Connection
     verdicts: Verdicts
     incidents: Incidents
+    baselines: Baselines
+    statistics: Statistics
 
 
 @contextmanager
@@ -37,11 +41,17 @@ def alerting(engine: Engine) -> Generator[Alerting, None, None]:
     with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
-        yield Alerting(connection, Verdicts(connection), Incidents(connection))
+        yield _tables(connection)
 
 
 @contextmanager
 def reading(engine: Engine) -> Generator[Alerting, None, None]:
     """The same tables to look at, without waiting for anybody."""
     with engine.connect() as connection:
-        yield Alerting(connection, Verdicts(connection), Incidents(connection))
+        yield _tables(connection)
+
+
+def _tables(connection: Connection) -> Alerting:
+    return Alerting(
+        connection, Verdicts(connection), Incidents(connection), Baselines(connection), Statistics(connection)
+    )

@@ -24,12 +24,15 @@ from evalops_core.store.tables import EVAL_RUNS, ONE_SCHEDULED
 
 _RUNS = EVAL_RUNS.c
 _NOT_FAILED = _RUNS.status != "failed"
-_STORE_S_OWN = ("comparability_key", "checked_at")
+_STORE_S_OWN = ("comparability_key", "checked_at", "confirms_run_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run about to start. `comparability` is as asked for: no endpoint has resolved a model's name yet."""
+    """A run about to start. `comparability` is as asked for: no endpoint has resolved a model's name yet.
+
+    `confirms_run_id` is the scheduled run whose fall it is to confirm.
+    """
 
     feature: str
     window: Window
@@ -39,6 +42,7 @@ class NewRun:
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     git_sha: str | None = None
     dagster_run_id: str | None = None
+    confirms_run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,7 @@ class EvalRuns:
                 weights=dict(new.weights),
                 git_sha=new.git_sha,
                 dagster_run_id=new.dagster_run_id,
+                confirms_run_id=new.confirms_run_id,
             )
             .on_conflict_do_nothing(index_elements=[_RUNS.feature, _RUNS.partition_key], index_where=ONE_SCHEDULED)
             .returning(EVAL_RUNS)

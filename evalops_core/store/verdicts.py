@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select, text, update
+from sqlalchemy import Connection, ScalarSelect, Select, and_, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from evalops_core.domain.eval_run import EvalRun
@@ -50,6 +50,7 @@ class Judged:
     incident_reference: Decimal | None
     incident_opened_at: datetime | None
     created_at: datetime
+    details: Mapping[str, Any]
 
 
 class Verdicts:
@@ -77,6 +78,70 @@ class Verdicts:
             .limit(limit)
         )
         return [run_of(row) for row in self._connection.execute(query).mappings()]
+
+    def history(self, run: EvalRun, limit: int) -> list[EvalRun]:
+        """What the statistics may compare the run with, whatever the model: the feature's valid scheduled runs of
+        earlier windows, newest first. Those that were found low are left out, and so is everything from before the
+        last drop that a person accepted, whose runs are the new normal.
+        """
+        low = exists().where(
+            VERDICTS.c.eval_run_id == _RUNS.id,
+            or_(VERDICTS.c.outcome == "regressed", VERDICTS.c.incident_id.is_not(None)),
+            ~exists().where(INCIDENTS.c.id == VERDICTS.c.incident_id, INCIDENTS.c.resolution == "accepted"),
+        )
+        query = (
+            select(EVAL_RUNS)
+            .where(
+                VALID,
+                _RUNS.feature == run.feature,
+                _RUNS.window_start < run.window_start,
+                _RUNS.window_start >= func.coalesce(_accepted_since(run.feature), text("'-infinity'::timestamptz")),
+                ~low,
+            )
+            .order_by(_RUNS.window_start.desc(), _RUNS.id.desc())
+            .limit(limit)
+        )
+        return [run_of(row) for row in self._connection.execute(query).mappings()]
+
+    def valid_runs(self, feature: str, since: datetime | None) -> list[EvalRun]:
+        """The feature's valid scheduled runs of windows that start at `since` or later, oldest first."""
+        query = select(EVAL_RUNS).where(VALID, _RUNS.feature == feature).order_by(_RUNS.window_start, _RUNS.id)
+        if since is not None:
+            query = query.where(_RUNS.window_start >= since)
+        return [run_of(row) for row in self._connection.execute(query).mappings()]
+
+    def features(self) -> list[str]:
+        """Those that have a valid scheduled run."""
+        return list(self._connection.scalars(select(_RUNS.feature).where(VALID).distinct().order_by(_RUNS.feature)))
+
+    def was_low(self, run: EvalRun) -> bool:
+        """Whether the feature's judged run before this one has regressed, with or without anybody being told."""
+        query = (
+            select(VERDICTS.c.outcome)
+            .join(EVAL_RUNS, _RUNS.id == VERDICTS.c.eval_run_id)
+            .where(VALID, _RUNS.feature == run.feature, _RUNS.window_start < run.window_start)
+            .order_by(_RUNS.window_start.desc(), _RUNS.id.desc())
+            .limit(1)
+        )
+        return self._connection.execute(query).scalar_one_or_none() == "regressed"
+
+    def has(self, run_id: int) -> bool:
+        query = select(exists().where(VERDICTS.c.eval_run_id == run_id))
+        return bool(self._connection.execute(query).scalar_one())
+
+    def checked(self, run_id: int, now: datetime) -> None:
+        """The run does not wait any more."""
+        self._connection.execute(update(EVAL_RUNS).where(_RUNS.id == run_id).values(checked_at=now))
+
+    def p_values_of(self, dagster_run_id: str) -> list[float]:
+        """Those of the statistics' verdicts on one Dagster run's features."""
+        p = VERDICTS.c.details["assessment"]["p_value"]
+        query = (
+            select(p.as_float())
+            .join(EVAL_RUNS, _RUNS.id == VERDICTS.c.eval_run_id)
+            .where(_RUNS.dagster_run_id == dagster_run_id, VERDICTS.c.rule.in_(("paired", "history")))
+        )
+        return [value for value in self._connection.execute(query).scalars() if value is not None]
 
     def is_newest(self, run: EvalRun) -> bool:
         """Whether no later window of the same feature and model was judged before."""
@@ -153,6 +218,17 @@ class Verdicts:
         return [Judged(**row) for row in self._connection.execute(query).mappings()]
 
 
+def _accepted_since(feature: str) -> ScalarSelect[Any]:
+    """The window of the drop that was accepted last, NULL where none was."""
+    opening = EVAL_RUNS.alias("opening")
+    return (
+        select(func.max(opening.c.window_start))
+        .select_from(INCIDENTS.join(opening, opening.c.id == INCIDENTS.c.opened_by_run_id))
+        .where(INCIDENTS.c.feature == feature, INCIDENTS.c.kind == "regression", INCIDENTS.c.resolution == "accepted")
+        .scalar_subquery()
+    )
+
+
 def _judged() -> Select[Any]:
     baseline = EVAL_RUNS.alias("baseline")
     return select(
@@ -175,6 +251,7 @@ def _judged() -> Select[Any]:
         INCIDENTS.c.reference_score.label("incident_reference"),
         INCIDENTS.c.opened_at.label("incident_opened_at"),
         VERDICTS.c.created_at,
+        VERDICTS.c.details,
     ).select_from(
         VERDICTS.join(EVAL_RUNS, and_(_RUNS.id == VERDICTS.c.eval_run_id))
         .outerjoin(baseline, baseline.c.id == VERDICTS.c.baseline_run_id)

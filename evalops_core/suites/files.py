@@ -120,6 +120,15 @@ class RegressionFile(FileModel):
     min_coverage: float = Field(
         default=0.95, ge=0, le=1, description="Share of the cases that must be scored for a verdict."
     )
+    rule: Literal["auto", "fixed_drop"] = Field(
+        default="auto", description="`auto`: statistics on the cases' scores; `fixed_drop`: the run's score alone."
+    )
+    alpha: float = Field(default=0.01, gt=0, le=0.2, description="False alarms that a comparison may give.")
+    min_effect: float = Field(
+        default=0.10, ge=0, le=4, description="A smaller drop is never an alarm of the statistics."
+    )
+    min_cases: int = Field(default=10, ge=2, description="Fewer common cases say nothing.")
+    min_overlap: float = Field(default=0.8, gt=0, le=1, description="Share of the cases that both runs must have.")
 
 
 Recipient = Annotated[str, AfterValidator(mail_address)]

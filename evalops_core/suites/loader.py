@@ -55,7 +55,7 @@ def load_suite(folder: Path) -> Suite:
         interval_hours=written.interval,
         daily_budget_usd=written.daily_budget_usd,
         hard_cap_usd=written.hard_cap_usd,
-        regression=RegressionSpec(written.regression.drop, written.regression.min_coverage),
+        regression=RegressionSpec(**written.regression.model_dump()),
         alerts=AlertSpec(
             None if written.alerts.to is None else tuple(dict.fromkeys(written.alerts.to)),
             written.alerts.include_texts,

@@ -59,6 +59,7 @@ class Workshop:
         limit: int | None = None,
         dagster_run_id: str | None = None,
         asked_at: datetime | None = None,
+        confirms_run_id: int | None = None,
     ) -> Plan:
         """The plan of one eval run of `suite`, for the current window where `partition_key` is None.
 
@@ -82,6 +83,7 @@ class Workshop:
             dagster_run_id=dagster_run_id,
             asked_at=asked_at,
             past_windows=self.settings.allow_past_windows,
+            confirms_run_id=confirms_run_id,
         )
 
 

@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from evalops_dagster.cli import alerts, db, demo, dev, gate, incidents, model, plan_cost, run, settings, suites, trend
+from evalops_dagster.cli import (
+    alerts,
+    backtest,
+    db,
+    demo,
+    dev,
+    gate,
+    incidents,
+    model,
+    plan_cost,
+    run,
+    settings,
+    suites,
+    trend,
+)
 from evalops_dagster.cli.mishaps import exit_code, in_a_sentence
 
 _HELP = """Continuous evaluation of LLM features.
@@ -35,6 +49,7 @@ demo.register(app)
 run.register(app)
 plan_cost.register(app)
 trend.register(app)
+backtest.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(model.app, name="model")

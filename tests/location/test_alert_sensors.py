@@ -1,5 +1,6 @@
 """The sensors of scores and mails on a real instance: what Dagster is told, and when."""
 
+import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,9 +18,11 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sqlalchemy import Engine
 
+from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Suite
 from evalops_core.run.watch import watch
 from evalops_core.store.alerting import reading
+from evalops_core.store.outbox import Outbox
 from evalops_core.suites.loader import load_suites
 from evalops_core.wiring import Workshop, alert_rules
 from evalops_dagster.definitions import build_definitions
@@ -192,6 +195,80 @@ def test_a_schedule_that_is_on_and_brings_no_valid_score_opens_an_incident(
     assert ticks.tick()[0] == "no valid data of explain, extract; 2 features are scheduled, 1 messages were made"
     with reading(engine) as tables:
         assert {incident.kind for incident in tables.incidents.listed()} == {"no_data"}
+
+
+def test_a_mail_that_was_given_up_fails_a_check_even_if_the_tick_that_saw_it_died(
+    suites: Mapping[str, Suite], engine: Engine, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVALOPS_ALERT_TO", "team@example.com")
+    Scored(engine).runs(["4.200", "3.600"])
+    Ticks(suites, instance, "regression_sensor").tick()
+    outbox = Outbox(engine)
+    (message,) = outbox.listed()
+    outbox.ended(message.id, "dead", "refused")
+    delivery = Ticks(suites, instance, "alert_delivery_sensor")
+    _, (failed,) = delivery.tick()
+    assert (failed.check_name, failed.passed) == ("alerts_delivered", False)
+    assert failed.description.startswith(f"1 alert mail was given up: {message.id}.")
+    assert delivery.tick() == ("nothing is due", []), "it is told once"
+    outbox.revive(message.id, None, datetime.now(timezone.utc))
+    _, (passed,) = delivery.tick()
+    assert passed.passed
+
+
+@pytest.fixture
+def doubtful(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> EvalRun:
+    """The open window's run, whose fall may be chance."""
+    monkeypatch.setenv("EVALOPS_SCHEDULED_ENABLED", "true")
+    scored, today = Scored(engine), (datetime.now(timezone.utc) - START).days
+
+    def one(day: int, drop: float) -> EvalRun:
+        levels, noise = random.Random(7), random.Random(day)
+        scores = [levels.uniform(3, 4) + noise.gauss(0, 0.4) - drop for _ in range(40)]
+        return scored.run(
+            today - 7 + day,
+            f"{sum(scores) / 40:.3f}",
+            answers={f"case-{number}": ("so", min(max(score, 1), 5)) for number, score in enumerate(scores)},
+        )
+
+    for day in range(7):
+        one(day, 0.0)
+    return one(7, 0.2)
+
+
+def test_a_fall_that_may_be_chance_has_that_feature_evaluated_once_more(
+    doubtful: EvalRun, suites: Mapping[str, Suite], instance: dg.DagsterInstance, regression: Ticks
+) -> None:
+    repository = build_definitions(suites=suites, since=START).get_repository_def()
+    with dg.build_sensor_context(instance=instance, repository_def=repository) as context:
+        data = repository.get_sensor_def("regression_sensor").evaluate_tick(context)
+    (request,) = list(data.run_requests or [])
+    assert (request.run_key, request.job_name) == (f"confirm:{doubtful.id}", "eval_daily")
+    assert request.partition_key == doubtful.partition_key
+    assert request.tags["evalops/confirms"] == str(doubtful.id)
+    assert "evalops/run_type" not in request.tags
+    assert {key.to_user_string() for key in request.asset_selection or ()} == {
+        "explain/responses",
+        "explain/judgments",
+        "explain/eval_score",
+    }
+    assert regression.tick()[0] == "no new scheduled score; 1 wait for a second run", "it is asked for once"
+
+
+def test_a_fall_that_may_be_chance_is_a_warning_where_no_second_run_may_be_made(
+    doubtful: EvalRun,
+    instance: dg.DagsterInstance,
+    regression: Ticks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("EVALOPS_SCHEDULED_ENABLED")
+    regression.tick()
+    check = checks(instance, "explain")[0]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "not confirmed by a second run: runs that cost money are off" in check.description
+    assert 0.001 < check.metadata["p"].value <= 0.01
+    assert check.metadata["runs used"].value == 7
+    assert check.metadata["eval run"].value == str(doubtful.id)
 
 
 def test_without_a_key_the_delivery_sensor_sends_nothing_and_says_so(

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from evalops_core.domain.suite import Suite
+from evalops_core.store.alerting import reading
 from evalops_core.wiring import Workshop
 from evalops_dagster.definitions import build_definitions
 from tests.builders import make_suite
@@ -183,3 +184,15 @@ def test_dagster_keeps_its_tables_apart_from_ours(
             text("SELECT table_schema FROM information_schema.tables WHERE table_name IN ('runs', 'eval_runs')")
         )
         assert sorted(found.scalars()) == ["dagster", "evalops"]
+
+
+def test_a_run_that_is_to_confirm_another_is_a_manual_one_that_says_so(
+    suite: Suite, workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    materialize(suite, workshop, instance, tags={"evalops/run_type": "scheduled"})
+    (first,) = workshop.tools.runs.recent("orders", 1)
+    materialize(suite, workshop, instance, steps=CHAIN[1:], tags={"evalops/confirms": str(first.id)})
+    (second,) = workshop.tools.runs.recent("orders", 1)
+    assert (second.run_type, second.status) == ("manual", "completed")
+    with reading(workshop.engine) as tables:
+        assert tables.statistics.confirming_run(first.id) == second

@@ -43,6 +43,7 @@ class Scored:
         dagster_run: str | None = None,
         key: Mapping[str, Any] | None = None,
         answers: Mapping[str, tuple[str, float]] | None = None,
+        confirms: int | None = None,
     ) -> EvalRun:
         """The run of day `day`. `answers` maps case ids to an answer and its score; the run's own is `score` anyway."""
         runs, results = EvalRuns(self.engine), CaseResults(self.engine)
@@ -57,6 +58,7 @@ class Scored:
                 weights={"quality.quality": 1.0},
                 git_sha=f"sha{day}",
                 dagster_run_id=dagster_run,
+                confirms_run_id=confirms,
             )
         )
         assert new is not None
@@ -90,5 +92,7 @@ class Scored:
 
 def rules(*recipients: str, drop: str = "0.5", **given: Any) -> AlertRules:
     """The same for every feature, TEAM being told where nobody is named."""
-    told = FeatureAlerts(rules=RegressionSpec(drop=Decimal(drop)), recipients=recipients or (TEAM,), **given)
+    told = FeatureAlerts(
+        rules=RegressionSpec(drop=Decimal(drop), rule="fixed_drop"), recipients=recipients or (TEAM,), **given
+    )
     return AlertRules(others=told, ui_url="http://ui.example")

@@ -24,6 +24,7 @@ ALL = [
     "0006_ledger",
     "0007_recompute",
     "0008_incidents",
+    "0009_statistics",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

@@ -6,10 +6,12 @@ statements, and the steps that lead here (`migrations/versions`).
 
 from evalops_core.store.tables.alerts import (
     BASELINES,
+    CONFIRMATIONS,
     INCIDENTS,
     INCIDENTS_OPEN,
     OUTBOX,
     OUTBOX_INCIDENTS,
+    SLIDES,
     VERDICTS,
 )
 from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
@@ -19,6 +21,7 @@ from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED,
 
 __all__ = [
     "BASELINES",
+    "CONFIRMATIONS",
     "DEPLOYMENT",
     "DRIFT_CENTROIDS",
     "EVAL_RUNS",
@@ -33,6 +36,7 @@ __all__ = [
     "RESPONSES",
     "SCHEMA",
     "SCORES",
+    "SLIDES",
     "SPEND",
     "SPEND_HOLDS",
     "UNCHECKED",

@@ -128,3 +128,22 @@ OUTBOX_INCIDENTS = Table(
     Column("outbox_id", BigInteger, ForeignKey("evalops.outbox.id", ondelete="CASCADE"), nullable=False),
     Index(None, "outbox_id"),
 )
+
+# What the statistics carry from one run of a feature to the next.
+SLIDES = Table(
+    "slides",
+    METADATA,
+    Column("feature", Text, primary_key=True),
+    run_id(ondelete="SET NULL"),
+    Column("state", JSONB, nullable=False),
+)
+
+# The runs whose fall a second run is to confirm before anybody is told.
+CONFIRMATIONS = Table(
+    "confirmations",
+    METADATA,
+    run_id(primary_key=True),
+    Column("requested_at", INSTANT, nullable=False),
+    run_id("confirming_run_id", ondelete="SET NULL"),
+    Column("outcome", Text),
+)

@@ -50,6 +50,7 @@ EVAL_RUNS = Table(
     created_at(),
     Column("finished_at", INSTANT),
     Column("checked_at", INSTANT),
+    run_id("confirms_run_id", ondelete="SET NULL"),
     CheckConstraint("run_type IN ('scheduled', 'manual')", name="run_type"),
     CheckConstraint("status IN ('running', 'completed', 'partial', 'invalid', 'failed')", name="status"),
     CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished"),
@@ -70,6 +71,11 @@ Index(
 Index("ix_eval_runs_window", EVAL_RUNS.c.feature, EVAL_RUNS.c.partition_key, EVAL_RUNS.c.id)
 Index("ix_eval_runs_history", EVAL_RUNS.c.feature, EVAL_RUNS.c.run_type, EVAL_RUNS.c.window_start.desc())
 
+Index(
+    "ix_eval_runs_confirms_run_id",
+    EVAL_RUNS.c.confirms_run_id,
+    postgresql_where=text("confirms_run_id IS NOT NULL"),
+)
 VALID = text("run_type = 'scheduled' AND status = 'completed'")
 UNCHECKED = text("run_type = 'scheduled' AND status = 'completed' AND checked_at IS NULL")
 Index("ix_eval_runs_unchecked", EVAL_RUNS.c.window_start, EVAL_RUNS.c.id, postgresql_where=UNCHECKED)
