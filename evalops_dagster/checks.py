@@ -14,7 +14,7 @@ from evalops_core.run.alert_rules import AlertRules
 from evalops_core.run.detect import Judged, standing_verdict
 from evalops_core.run.links import run_link
 from evalops_core.wiring import Workshop
-from evalops_dagster.metadata import present, table
+from evalops_dagster.metadata import present, short_axis, table
 
 NO_REGRESSION = "no_regression"
 ALERTS_DELIVERED = "alerts_delivered"
@@ -138,8 +138,20 @@ def _statistics(details: Mapping[str, Any]) -> dict[str, Any]:
         "runs used": said["runs_used"],
         "slide since run": None if said["onset_run"] is None else str(said["onset_run"]),
         "what changed": "; ".join(details.get("changed", ())) or None,
+        "fingerprints": " → ".join(details["fingerprints"]) if "fingerprints" in details else None,
+        "cases missing": _ids(details.get("missing")),
+        "cases new": _ids(details.get("new")),
+        **{f"delta of {short_axis(axis)}": change for axis, change in details.get("axes", {}).items()},
         "cases that fell most": table(worst) if worst else None,
     }
+
+
+def _ids(few: Mapping[str, Any] | None) -> str | None:
+    """How many, and which, of the ids that only one of the two runs has; None for none."""
+    if not few or not few["count"]:
+        return None
+    more = ", …" if few["count"] > len(few["ids"]) else ""
+    return f"{few['count']}: {', '.join(few['ids'])}{more}"
 
 
 def _passed(judged: Judged) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
-from evalops_core.domain.score import Unscored
+from evalops_core.domain.score import HIGHEST, LOWEST, Z95, Unscored
 from evalops_core.run.facts import CaseFacts, Latency
 from evalops_core.run.finish import calls, cost, total
 
@@ -88,6 +88,7 @@ def score_metadata(run: EvalRun) -> dict[str, Any]:
         {
             "score": None if run.score is None else float(run.score),
             "standard error": None if run.se is None else float(run.se),
+            "95 % interval": _interval(run),
             "scored cases": run.n,
             "unscored cases": run.n_unscored,
             "coverage": run.coverage,
@@ -98,6 +99,14 @@ def score_metadata(run: EvalRun) -> dict[str, Any]:
             **{f"score of {short_axis(axis)}": round(value, 3) for axis, value in run.breakdown.items()},
         }
     )
+
+
+def _interval(run: EvalRun) -> str | None:
+    """Mean ± 1.96 SE, kept within the scale."""
+    if run.score is None or run.se is None:
+        return None
+    margin = Z95 * float(run.se)
+    return f"{max(LOWEST, float(run.score) - margin):.2f} to {min(HIGHEST, float(run.score) + margin):.2f}"
 
 
 def score_in_words(run: EvalRun) -> str:

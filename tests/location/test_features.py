@@ -62,6 +62,9 @@ def test_materializing_the_chain_stores_one_run_and_shows_what_a_person_wants_to
     facts = shown(result, ["orders", "eval_score"])
     assert facts["score"] == float(run.score or 0)
     assert facts["standard error"] == float(run.se or 0)
+    low, high = (float(bound) for bound in facts["95 % interval"].split(" to "))
+    assert low < facts["score"] < high
+    assert high - facts["score"] == pytest.approx(1.96 * facts["standard error"], abs=0.01)
     assert (facts["scored cases"], facts["unscored cases"], facts["coverage"]) == (12, 0, 1.0)
     assert facts["model"] == "mock-model"
     assert facts["judge"] == "mock-judge by rubric"
