@@ -89,7 +89,8 @@ def print_file(found: IncidentFile, now: datetime) -> None:
     if found.verdicts:
         typer.echo("\nruns it has seen")
         headings = {"window (UTC)": False, "score": False, "verdict": True}
-        print_table(headings, [(v.partition_key, str(v.current), v.outcome.replace("_", " ")) for v in found.verdicts])
+        rows = [(v.partition_key, str(v.current), f"{v.outcome.replace('_', ' ')}: {v.why}") for v in found.verdicts]
+        print_table(headings, rows)
     typer.echo("\nmessages" if found.messages else "\nno messages")
     if found.messages:
         headings = {"id": False, "about": False, "state": False, "to": True, "when (UTC)": False}
