@@ -55,7 +55,8 @@ def find(run: EvalRun, tables: Alerting, rules: RegressionSpec) -> Finding:
     if rules.rule == "fixed_drop":
         return _by_score(run, tables, rules)
     pinned = tables.baselines.pinned(run.feature)
-    earlier = [pinned] if pinned is not None and pinned.id != run.id else tables.verdicts.history(run, _READ)
+    before_run = pinned is not None and (pinned.window_start, pinned.id) < (run.window_start, run.id)
+    earlier = [pinned] if pinned is not None and before_run else tables.verdicts.history(run, _READ)
     candidate, *newest_first = samples_of(tables.connection, [run, *earlier])
     if not candidate.scores and not candidate.unscored:
         return _by_score(run, tables, rules)

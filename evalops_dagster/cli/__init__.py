@@ -11,12 +11,15 @@ import typer
 from evalops_dagster.cli import (
     alerts,
     backtest,
+    baseline,
+    compare,
     db,
     demo,
     dev,
     gate,
     incidents,
     model,
+    plan,
     plan_cost,
     run,
     settings,
@@ -50,12 +53,15 @@ run.register(app)
 plan_cost.register(app)
 trend.register(app)
 backtest.register(app)
+compare.register(app)
+plan.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(model.app, name="model")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(gate.app, name="gate")
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(db.app, name="db")
 
 

@@ -91,9 +91,10 @@ def ack(incident_id: Id, by: By = None) -> None:
       evalops incidents ack 3 --by ann
     """
     from evalops_core.run.incident_desk import acknowledge
+    from evalops_dagster.cli.person import person
     from evalops_dagster.cli.sheet import shown
 
-    who = _name(by)
+    who = person(by)
     with _store() as (_, workshop):
         acknowledge(workshop.engine, incident_id, who, workshop.tools.now())
     typer.echo(f"incident {incident_id} is acknowledged by {shown(who)}: no more reminders")
@@ -160,11 +161,12 @@ def accept(
     """
     from evalops_core.errors import ConfigError
     from evalops_core.run.incident_desk import accept as take
+    from evalops_dagster.cli.person import person
 
     why = reason.strip()
     if not why:
         raise ConfigError("expected a few words that say why the new level is meant", key="--reason")
-    who = _name(by)
+    who = person(by)
     with _store() as (_, workshop):
         incident = take(workshop.engine, incident_id, why, who, workshop.tools.now())
     level = f" at {incident.current}" if incident.current is not None else ""
@@ -182,21 +184,6 @@ def _store() -> "Generator[tuple[Settings, Workshop], None, None]":
     settings = load_settings()
     with while_needed(settings), open_workshop(settings) as workshop:
         yield settings, workshop
-
-
-def _name(by: str | None) -> str:
-    """`by`, or the login name. ConfigError where there is none."""
-    import getpass
-
-    from evalops_core.errors import ConfigError
-
-    try:
-        name = getpass.getuser() if by is None else by
-    except (KeyError, OSError, ImportError):
-        name = ""
-    if not name.strip():
-        raise ConfigError("expected a name: this login has none, or it is empty", key="--by")
-    return name.strip()
 
 
 def _ensure_known(feature: str, settings: "Settings", workshop: "Workshop") -> None:

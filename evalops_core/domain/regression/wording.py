@@ -32,7 +32,11 @@ def _reason(said: Assessment, rules: Rules) -> str:
         return f"small falls have added up since run {said.onset_run}"
     test = _TESTS[said.rule or "paired"]
     p = "" if said.p_value is None else f" (p of a fall {said.p_value:.2g})"
-    return f"{test} {'finds no change' if said.outcome == 'stable' else 'tells it from chance'}{p}"
+    if said.outcome != "stable":
+        return f"{test} tells it from chance{p}"
+    if said.p_value is not None and said.p_value <= rules.alpha and 0 < (said.drop or 0.0) < rules.min_effect:
+        return f"{test} tells it from chance{p}, but less than {rules.min_effect:g} does not count"
+    return f"{test} finds no change{p}"
 
 
 def few_runs(runs: int, needed: int) -> str:
