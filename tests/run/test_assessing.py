@@ -15,6 +15,7 @@ from evalops_core.domain.regression.sample import Rules, Sample
 from evalops_core.domain.suite import RegressionSpec
 from evalops_core.run.alert_rules import AlertRules
 from evalops_core.run.assessing import slide_from, slide_json
+from evalops_core.run.deliver import preview
 from evalops_core.run.detect import Looked, detect, standing_verdict
 from evalops_core.run.incident_desk import accept
 from evalops_core.store.alerting import reading
@@ -80,6 +81,22 @@ def test_a_drop_far_below_the_fixed_one_is_found_by_the_noise_that_was_learned(e
     assert (said["n"], said["runs_used"]) == (CASES, 7)
     assert judged.drop is not None
     assert abs(judged.drop - Decimal("0.25")) < Decimal("0.1")
+
+
+def test_the_mail_says_how_sure_it_is_and_by_which_rule(engine: Engine, scored: Scored) -> None:
+    for day in range(7):
+        one(scored, day)
+    one(scored, 7, drop=0.25)
+    look(engine)
+    (message,) = Outbox(engine).listed()
+    mail = preview(message, engine, AUTO, NOW)
+    assert mail is not None
+    said = newest(engine).details["assessment"]
+    for facts in (mail.text, mail.html):
+        assert "noise learned case by case, against 7 earlier runs" in facts
+        assert f"{said['ci_low']:.2f} to {said['ci_high']:.2f}" in facts
+        assert f"a drop of {said['mde']:.2f}" in facts
+    assert "Threshold" not in mail.text
 
 
 def test_a_changed_prompt_is_compared_pair_by_pair_and_named(engine: Engine, scored: Scored) -> None:
