@@ -5,7 +5,7 @@ suites there are (definitions). Steps pass nothing to each other: each finds its
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, TypeVar, cast
 
 import dagster as dg
@@ -188,9 +188,18 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
             limit=tags.limit,
             dagster_run_id=tags.root_run_id,
             confirms_run_id=tags.confirms,
+            asked_at=_asked_at(context, workshop),
         )
 
     return _explained(plan)
+
+
+def _asked_at(context: dg.AssetExecutionContext, workshop: Workshop) -> datetime | None:
+    """When this Dagster run was launched, by the workshop's clock: it may have waited in the queue since."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    if record is None:
+        return None
+    return workshop.tools.now() - (datetime.now(timezone.utc) - record.create_timestamp)
 
 
 def _report(context: dg.AssetExecutionContext, workshop: Workshop, gate: Held) -> Report:

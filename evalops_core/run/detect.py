@@ -102,6 +102,7 @@ class _Look:
     owed: Owed = field(default_factory=Owed)
     seen: Looked = Looked()
     to_confirm: list[EvalRun] = field(default_factory=list[EvalRun])
+    undecided: set[str] = field(default_factory=set[str])  # features whose next windows have to wait
 
     def judge(self, group: str, runs: Sequence[EvalRun]) -> None:
         """Find, adjust for how many were judged at once, and settle what need not wait for a second run."""
@@ -109,10 +110,13 @@ class _Look:
         for run in runs:
             if run not in new:  # whatever its verdict sets off was set off with it
                 self.tables.verdicts.checked(run.id, self.now)
-        found = [find(run, self.tables, self.rules.of(run.feature).rules) for run in new]
+        next_in_line = [run for run in new if run.feature not in self.undecided]
+        self.seen = replace(self.seen, unconfirmed=self.seen.unconfirmed + len(new) - len(next_in_line))
+        found = [find(run, self.tables, self.rules.of(run.feature).rules) for run in next_in_line]
         for finding in self._adjusted(group, found):
             ready = self._confirmed(finding)
             if ready is None:
+                self.undecided.add(finding.run.feature)
                 self.seen = replace(self.seen, unconfirmed=self.seen.unconfirmed + 1)
             else:
                 self._settle(ready, group)

@@ -1,14 +1,16 @@
 """A feature's chain, materialized for real: what is stored, what Dagster shows of it, and what a failure says."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from evalops_core.domain.suite import Suite
+from evalops_core.domain.window import window_of
 from evalops_core.store.alerting import reading
 from evalops_core.wiring import Workshop
 from evalops_dagster.definitions import build_definitions
@@ -199,3 +201,30 @@ def test_a_run_that_is_to_confirm_another_is_a_manual_one_that_says_so(
     assert (second.run_type, second.status) == ("manual", "completed")
     with reading(workshop.engine) as tables:
         assert tables.statistics.confirming_run(first.id) == second
+
+
+def test_a_run_that_was_launched_in_time_may_have_waited_in_the_queue_past_the_end_of_its_window(
+    suite: Suite, workshop: Workshop, instance: dg.DagsterInstance, engine: Engine
+) -> None:
+    yesterday = window_of(workshop.tools.now() - timedelta(days=1), 24).key
+
+    @dg.asset(key_prefix="a", name="queue")
+    def queue(context: dg.AssetExecutionContext) -> None:
+        launched = "UPDATE dagster.runs SET create_timestamp = create_timestamp - interval '1 day' WHERE run_id = :run"
+        with engine.begin() as connection:
+            assert connection.execute(text(launched), {"run": context.run.run_id}).rowcount == 1
+
+    since = workshop.tools.now() - timedelta(days=2)
+    built = build_definitions(suites={suite.feature: suite}, since=since, workshop=workshop)
+    both = dg.Definitions.merge(built, dg.Definitions(assets=[queue]))
+    chain = [dg.AssetKey([suite.feature, step]) for step in CHAIN]
+
+    def run(*first: dg.AssetKey) -> bool:
+        job = both.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=instance, partition_key=yesterday, asset_selection=[*first, *chain], raise_on_error=False
+        ).success
+
+    assert not run(), "launched now, its window has ended"
+    assert run(queue.key)
+    assert workshop.tools.runs.recent("orders", 1)[0].partition_key == yesterday

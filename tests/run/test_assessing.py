@@ -169,6 +169,20 @@ def test_a_fall_that_a_second_run_does_not_see_is_a_warning_and_nobody_is_told(e
     assert Outbox(engine).listed() == []
 
 
+def test_the_next_window_waits_until_it_is_known_what_to_think_of_the_one_before(
+    engine: Engine, scored: Scored
+) -> None:
+    run = may_be_chance(engine, scored)
+    one(scored, 8, drop=0.3, noise=NOISY)
+    first = look(engine, cannot_confirm=nothing)
+    assert (first.judged, first.unconfirmed, [wanted.id for wanted in first.to_confirm]) == (0, 2, [run.id])
+    confirm(scored, run, drop=0.3)
+    assert look(engine, cannot_confirm=nothing).judged == 2
+    with reading(engine) as tables:
+        (incident,) = tables.incidents.listed()
+    assert incident.opened_by_run_id == run.id
+
+
 def test_where_no_second_run_can_be_made_the_warning_says_why(engine: Engine, scored: Scored) -> None:
     may_be_chance(engine, scored)
     look(engine, cannot_confirm=too_late)
