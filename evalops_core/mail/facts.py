@@ -32,7 +32,8 @@ class FallenCase:
     """A case that scores less than in the baseline run. `after` None: it has no score now.
 
     `why` are the judge's reasons for the score now, or why there is none. Texts are whatever a model, a dataset or a
-    judge wrote, at any length; all of them are None where texts are kept out of mails, or unknown.
+    judge wrote, at any length; all of them are None where texts are kept out of mails, or unknown. `z` is the fall in
+    standard deviations of such differences, None where the statistics did not look.
     """
 
     case_id: str
@@ -43,6 +44,7 @@ class FallenCase:
     answer_before: str | None
     answer_after: str | None
     why: str | None
+    z: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

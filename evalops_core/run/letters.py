@@ -91,7 +91,9 @@ def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime)
         se=run.se,
         threshold=feature.rules.drop,
         points=_points(run, engine),
-        fallen=tuple(_case(case, with_texts) for case in paired.moved) if paired else (),
+        fallen=tuple(_case(case, with_texts, _z_of(judged).get(case.case_id)) for case in paired.moved)
+        if paired
+        else (),
         changes=_changes(baseline, run)[0],
         unchanged=_changes(baseline, run)[1],
         baseline_window=baseline.partition_key if baseline else (judged and judged.baseline_window) or None,
@@ -166,6 +168,7 @@ def evidence(judged: Judged) -> tuple[tuple[str, str], ...]:
         ("Would be seen with 80 % power", None if said["mde"] is None else f"a drop of {said['mde']:.2f}"),
         ("Slide since", None if said["onset_run"] is None else f"eval run {said['onset_run']}"),
         ("Second run", _number(judged.details.get("confirming_score"), "scored {}")),
+        ("Fingerprints", " → ".join(judged.details.get("fingerprints", ())) or None),
         ("Axes", ", ".join(f"{axis} {change:+.2f}" for axis, change in judged.details.get("axes", {}).items()) or None),
     ]
     return tuple((name, words) for name, words in facts if words)
@@ -197,7 +200,13 @@ def _points(run: EvalRun, engine: Engine) -> tuple[Point, ...]:
     )
 
 
-def _case(case: MovedCase, with_texts: bool) -> FallenCase:  # noqa: FBT001  # a fact about the mail, not a switch
+def _z_of(judged: Judged | None) -> dict[str, float | None]:
+    """Case id → its fall in standard deviations, of the cases that the statistics name."""
+    said = judged.details.get("assessment") if judged else None
+    return {case["case"]: case["z"] for case in said["worst"]} if said else {}
+
+
+def _case(case: MovedCase, with_texts: bool, z: float | None) -> FallenCase:  # noqa: FBT001  # a fact about the mail, not a switch
     def shown(text: str | None) -> str | None:
         return text if with_texts else None
 
@@ -210,6 +219,7 @@ def _case(case: MovedCase, with_texts: bool) -> FallenCase:  # noqa: FBT001  # a
         answer_before=shown(case.answer_before),
         answer_after=shown(case.answer_after),
         why=shown(case.why),
+        z=z,
     )
 
 

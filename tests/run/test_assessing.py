@@ -96,6 +96,8 @@ def test_the_mail_says_how_sure_it_is_and_by_which_rule(engine: Engine, scored: 
         assert "noise learned case by case, against 7 earlier runs" in facts
         assert f"{said['ci_low']:.2f} to {said['ci_high']:.2f}" in facts
         assert f"a drop of {said['mde']:.2f}" in facts
+        assert f"z {said['worst'][0]['z']:.1f}" in facts
+        assert " → ".join(newest(engine).details["fingerprints"]) in facts
     assert "Threshold" not in mail.text
 
 
