@@ -79,6 +79,7 @@ def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime)
         cases = feature.suite.cases if feature.suite else ()
         paired = pair(baseline, run, CaseResults(engine), cases, _CASES)
     with_texts = feature.include_texts
+    changed, unchanged = _changes(baseline, run)
     return RegressionItem(
         incident_id=incident.id,
         feature=incident.feature,
@@ -94,8 +95,8 @@ def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime)
         fallen=tuple(_case(case, with_texts, _z_of(judged).get(case.case_id)) for case in paired.moved)
         if paired
         else (),
-        changes=_changes(baseline, run)[0],
-        unchanged=_changes(baseline, run)[1],
+        changes=changed,
+        unchanged=unchanged,
         baseline_window=baseline.partition_key if baseline else (judged and judged.baseline_window) or None,
         baseline_run=baseline.id if baseline else None,
         run=run.id,

@@ -15,6 +15,12 @@ from evalops_core.store.alerting import reading
 _CHUNK = 50  # runs read at once
 
 
+def stored_features(engine: Engine) -> list[str]:
+    """Those that have a series, by name."""
+    with reading(engine) as tables:
+        return tables.verdicts.features()
+
+
 def stored_series(
     engine: Engine, *, feature: str | None = None, since: datetime | None = None
 ) -> Iterator[tuple[str, list[Sample]]]:

@@ -95,7 +95,7 @@ def _replay_stored(
     *,
     stateless: bool,
 ) -> None:
-    from evalops_core.run.stored_series import stored_series
+    from evalops_core.run.stored_series import stored_features, stored_series
     from evalops_core.settings import load_settings
     from evalops_core.wiring import open_workshop, read_suites, while_needed
     from evalops_dagster.cli.console import known_feature
@@ -103,9 +103,8 @@ def _replay_stored(
     settings = load_settings()
     start = None if since is None else since.replace(tzinfo=timezone.utc)
     with while_needed(settings), open_workshop(settings) as workshop:
-        known = [name for name, _ in stored_series(workshop.engine)] if feature is not None else []
-        if feature is not None and feature not in known:
-            known_feature(feature, read_suites(settings), set(known))
+        if feature is not None and feature not in (known := stored_features(workshop.engine)):
+            known_feature(feature, read_suites(settings), known)
         series = stored_series(workshop.engine, feature=feature, since=start)
         _replay(series, rules, labels, output, stateless=stateless)
 
