@@ -16,8 +16,11 @@ from evalops_core.store.tables import EVAL_TREND
 class TrendRow:
     """One point of a trend.
 
-    `score` and `se` are on the 1–5 scale, `ci_low` and `ci_high` the score ± 1.96 SE kept within it, and `delta` the
-    change from the same feature's and model's run before; None where there is none.
+    `score` and `se` are on the 1–5 scale, `ci_low` and `ci_high` the score ± 1.96 SE kept within it. `delta` is the
+    change from the same feature's and model's run before, `mean_7` the mean of those among their last seven runs, this
+    one included, that are measured as this one is. `reference` is the score that the run was judged against,
+    `baseline_run_id` the run which that is of, `verdict` the outcome. `changed` names what of the comparability key
+    differs from the feature's run before, "judge, prompt". None where there is none.
     """
 
     eval_run_id: int
@@ -31,10 +34,15 @@ class TrendRow:
     se: Decimal | None
     ci_low: Decimal | None
     ci_high: Decimal | None
-    delta: Decimal | None
     n: int | None
     n_unscored: int | None
     coverage: float | None
+    delta: Decimal | None
+    mean_7: Decimal | None
+    baseline_run_id: int | None
+    reference: Decimal | None
+    verdict: str | None
+    changed: str | None
     cost_usd: Decimal | None
     git_sha: str | None
     comparability_key: str

@@ -25,6 +25,7 @@ ALL = [
     "0007_recompute",
     "0008_incidents",
     "0009_statistics",
+    "0010_trend",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

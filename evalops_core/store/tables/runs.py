@@ -79,13 +79,17 @@ Index(
 VALID = text("run_type = 'scheduled' AND status = 'completed'")
 UNCHECKED = text("run_type = 'scheduled' AND status = 'completed' AND checked_at IS NULL")
 Index("ix_eval_runs_unchecked", EVAL_RUNS.c.window_start, EVAL_RUNS.c.id, postgresql_where=UNCHECKED)
+# The trend: of a feature, of one of its models, of everything.
+_NEWEST_FIRST = (EVAL_RUNS.c.window_start.desc(), EVAL_RUNS.c.id.desc())
+Index("ix_eval_runs_trend", EVAL_RUNS.c.feature, *_NEWEST_FIRST, postgresql_where=VALID)
 Index(
-    "ix_eval_runs_valid",
+    "ix_eval_runs_trend_model",
     EVAL_RUNS.c.feature,
-    EVAL_RUNS.c.model_id,
-    EVAL_RUNS.c.window_start.desc(),
+    text("coalesce(model_id, '')"),
+    *_NEWEST_FIRST,
     postgresql_where=VALID,
 )
+Index("ix_eval_runs_trend_all", *_NEWEST_FIRST, postgresql_where=VALID)
 
 RESPONSES = Table(
     "responses",
@@ -140,10 +144,15 @@ EVAL_TREND = Table(
     Column("se", ERROR),
     Column("ci_low", MONEY),
     Column("ci_high", MONEY),
-    Column("delta", MONEY),
     Column("n", Integer),
     Column("n_unscored", Integer),
     Column("coverage", NUMBER),
+    Column("delta", MONEY),
+    Column("mean_7", MONEY),
+    Column("baseline_run_id", BigInteger),
+    Column("reference", SCORE),
+    Column("verdict", Text),
+    Column("changed", Text),
     Column("cost_usd", MONEY),
     Column("git_sha", Text),
     Column("comparability_key", Text),
