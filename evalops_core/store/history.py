@@ -19,7 +19,7 @@ class TrendRow:
     `score` and `se` are on the 1–5 scale, `ci_low` and `ci_high` the score ± 1.96 SE kept within it. `delta` is the
     change from the same feature's and model's run before, `mean_7` the mean of those among their last seven runs, this
     one included, that are measured as this one is. `reference` is the score that the run was judged against,
-    `baseline_run_id` the run which that is of, `verdict` the outcome. `changed` names what of the comparability key
+    `baseline_run_id` the run which that is of, `verdict` the outcome, `incident_id` the incident that was open after it. `changed` names what of the comparability key
     differs from the feature's run before, "judge, prompt". None where there is none.
     """
 
@@ -42,6 +42,7 @@ class TrendRow:
     baseline_run_id: int | None
     reference: Decimal | None
     verdict: str | None
+    incident_id: int | None
     changed: str | None
     cost_usd: Decimal | None
     git_sha: str | None

@@ -152,6 +152,7 @@ EVAL_TREND = Table(
     Column("baseline_run_id", BigInteger),
     Column("reference", SCORE),
     Column("verdict", Text),
+    Column("incident_id", BigInteger),
     Column("changed", Text),
     Column("cost_usd", MONEY),
     Column("git_sha", Text),

@@ -15,7 +15,7 @@ _VIEW = """
             round(least(5, run.score + 1.959963984540054 * run.se), 3) AS ci_high,
             run.n, run.n_unscored, run.coverage,
             run.score - alike.prior AS delta, alike.mean_7,
-            judged.baseline_run_id, judged.prior_score AS reference, judged.outcome AS verdict,
+            judged.baseline_run_id, judged.prior_score AS reference, judged.outcome AS verdict, judged.incident_id,
             changed.names AS changed,
             run.cost_usd, run.git_sha, run.comparability_key, run.created_at, run.finished_at
         FROM evalops.eval_runs AS run
