@@ -15,6 +15,7 @@ from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, score
 from evalops_core.run.facts import latency_of, worst
+from evalops_core.run.fallen import most_moved
 from evalops_core.run.finish import case_outcomes, judge_of, most_common
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Progress, Report, sparing
@@ -142,6 +143,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
                 **say.latency_metadata(latency_of(answers)),
                 **say.run_metadata(run),
                 "worst cases": say.worst_cases(looked_at),
+                **say.moved_cases(most_moved(evalops.engine, run, answers, rows, plan.cases)),
                 "suite": dg.MetadataValue.path(str(suite.folder / "suite.yaml")),
             },
             check_results=[_coverage(run)],

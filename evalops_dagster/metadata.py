@@ -13,6 +13,7 @@ import dagster as dg
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import HIGHEST, LOWEST, Z95, Unscored
 from evalops_core.run.facts import CaseFacts, Latency
+from evalops_core.run.fallen import MostMoved
 from evalops_core.run.finish import calls, cost, total
 
 UNPRICED = "unknown: the model's price is not known"
@@ -160,6 +161,40 @@ def worst_cases(facts: Sequence[CaseFacts]) -> dg.TableMetadataValue:
             for fact in facts
         ]
     )
+
+
+def moved_cases(found: MostMoved | None) -> dict[str, Any]:
+    """Which cases differ most from the run before, falls marked by ▼, and which run that is; no table where none do."""
+    if found is None:
+        return {"compared with": "nothing: no earlier window has a valid scheduled run with this model"}
+    before = found.before
+    words = f"run {before.id}, window {before.partition_key}"
+    if not found.cases:
+        words += ": no case moved"
+    elif found.more:
+        words += f": {len(found.cases)} of the {len(found.cases) + found.more} cases that moved are shown"
+    if found.changed:
+        but = "; since then " if found.measured_alike else "; measured differently, for since then "
+        words += but + ", ".join(found.changed)
+    rows = [
+        {
+            "case": case.case_id,
+            "before": f"{case.before:.2f}",
+            "after": "unscored" if case.after is None else f"{case.after:.2f}",
+            "change": _change(case.before, case.after),
+            "answer before": cut(case.answer_before or "–"),
+            "answer now": cut(case.answer_after or "–"),
+            "why": cut(case.why or "–"),
+        }
+        for case in found.cases
+    ]
+    return {"compared with": words, **({"cases that moved most": table(rows)} if rows else {})}
+
+
+def _change(before: float, after: float | None) -> str:
+    if after is None:
+        return "–"
+    return f"{'▼ ' if after < before else ''}{after - before:+.2f}".replace("-", "−")
 
 
 def table(rows: Sequence[Mapping[str, str | int]]) -> dg.TableMetadataValue:

@@ -1,4 +1,4 @@
-"""Two runs of a feature, case by case: which cases fell, and what they say now.
+"""Two runs of a feature, case by case: which cases fell or moved at all, and what they say now.
 
 What belongs here: pairing by case id. What does not: whether a run has regressed (domain.regression), how cases are
 shown (mail, Dagster metadata).
@@ -7,12 +7,21 @@ shown (mail, Dagster metadata).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Engine
+
+from evalops_core.domain.comparability import differences, differences_of
 from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
+from evalops_core.domain.regression import MEASURED_BY
 from evalops_core.domain.score import Outcome, Score, Unscored
 from evalops_core.domain.suite import Case
 from evalops_core.run.facts import input_words, reasons_of, words
 from evalops_core.run.finish import outcomes
+from evalops_core.store.alerting import reading
+from evalops_core.store.case_means import CaseMeans, case_means
 from evalops_core.store.results import CaseResults
+from evalops_core.store.runs import EvalRuns
+
+_VISIBLE = 0.005  # the least change of a case that two decimals show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,21 @@ class Paired:
     moved: tuple[MovedCase, ...]
     missing: tuple[str, ...]
     new: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MostMoved:
+    """`cases` are those whose scores differ most from the run `before`, `more` how many others differ too.
+
+    `changed` says in phrases what else is different between the runs; `measured_alike` is False where scorers or judge
+    are, so that a case may have moved without its answer.
+    """
+
+    before: EvalRun
+    cases: tuple[MovedCase, ...]
+    more: int
+    changed: tuple[str, ...]
+    measured_alike: bool
 
 
 @dataclass(frozen=True)
@@ -71,11 +95,74 @@ def pair(before: EvalRun, after: EvalRun, results: CaseResults, cases: Sequence[
     )
 
 
+def most_moved(
+    engine: Engine,
+    run: EvalRun,
+    responses: Sequence[Response],
+    scores: Sequence[ScoreRow],
+    cases: Sequence[Case],
+    most: int = 10,
+) -> MostMoved | None:
+    """The `most` cases of `run` that moved furthest, up or down, from the valid scheduled run before it with its model.
+
+    `responses` and `scores` are the run's rows, `cases` today's suite. Falls go before rises of the same size; cases
+    that lost their score come last, those that had none before are left out. None where there is no run before it. A
+    run by hand is compared with the scheduled one of its own window where that was there first.
+    """
+    with reading(engine) as tables:
+        earlier = _scheduled_beside(engine, run) or next(iter(tables.verdicts.earlier(run)), None)
+        if earlier is None:
+            return None
+        means = case_means(tables.connection, [earlier.id, run.id])
+    before = means[earlier.id].scores
+    ids = _furthest(means[earlier.id], means[run.id])
+    shown = ids[:most]
+    results = CaseResults(engine)
+    old = _first(results.responses(earlier.id)) if shown else {}
+    new = _rows(run, [r for r in responses if r.case_id in shown], [s for s in scores if s.case_id in shown])
+    known = {case.id: case for case in cases}
+    return MostMoved(
+        before=earlier,
+        cases=tuple(_moved(case, before[case], old.get(case), new, known.get(case)) for case in shown),
+        more=len(ids) - len(shown),
+        changed=tuple(differences(earlier.comparability, run.comparability)),
+        measured_alike=not differences_of(earlier.comparability, run.comparability, MEASURED_BY),
+    )
+
+
+def _scheduled_beside(engine: Engine, run: EvalRun) -> EvalRun | None:
+    """For a run by hand, its window's valid scheduled run where that is of the same model and was there first."""
+    if run.run_type != "manual":
+        return None
+    other = EvalRuns(engine).scheduled(run.feature, run.partition_key)
+    alike = other is not None and other.status == "completed" and other.model_id == run.model_id and other.id < run.id
+    return other if alike else None
+
+
+def _furthest(before: CaseMeans, after: CaseMeans) -> list[str]:
+    """The ids of the cases that moved, the furthest first, and then of those that lost their score."""
+    changes = {case: after.scores[case] - was for case, was in before.scores.items() if case in after.scores}
+
+    def rank(case: str) -> tuple[float, float, str]:
+        change = round(changes[case], 6)  # sums of floats may differ in their last digit
+        return -abs(change), change, case
+
+    moved = sorted((case for case, change in changes.items() if abs(change) >= _VISIBLE), key=rank)
+    return moved + sorted(before.scores.keys() & after.unscored)
+
+
 def _read(run: EvalRun, results: CaseResults) -> _Rows:
-    responses, scores = results.responses(run.id), results.scores(run.id)
+    return _rows(run, results.responses(run.id), results.scores(run.id))
+
+
+def _rows(run: EvalRun, responses: Sequence[Response], scores: Sequence[ScoreRow]) -> _Rows:
     ids = list(dict.fromkeys(response.case_id for response in responses))
-    first = {response.case_id: response for response in reversed(responses)}  # the first repeat stands for all
-    return _Rows(first, scores, outcomes(run, ids, responses, scores))
+    return _Rows(_first(responses), scores, outcomes(run, ids, responses, scores))
+
+
+def _first(responses: Sequence[Response]) -> dict[str, Response]:
+    """By case id; the first repeat stands for all."""
+    return {response.case_id: response for response in reversed(responses)}
 
 
 def _moved(case_id: str, before: float, answered: Response | None, new: _Rows, case: Case | None) -> MovedCase:

@@ -93,6 +93,58 @@ def test_the_worst_cases_come_first_with_the_judges_words(
     assert all("accuracy" in str(record.data["why"]) for record in table.records)
 
 
+def table(result: dg.ExecuteInProcessResult, name: str) -> list[dict[str, str]]:
+    """The rows of a table that `orders/eval_score` shows."""
+    (event,) = [
+        event.materialization
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key == dg.AssetKey(["orders", "eval_score"])
+    ]
+    shown = event.metadata[name]
+    assert isinstance(shown, dg.TableMetadataValue)
+    return [{key: str(value) for key, value in record.data.items()} for record in shown.records]
+
+
+def test_the_cases_that_moved_most_stand_beside_the_run_before(
+    suite: Suite, workshop: Workshop, instance: dg.DagsterInstance, engine: Engine
+) -> None:
+    first = materialize(suite, workshop, instance, tags={"evalops/run_type": "scheduled"})
+    facts = shown(first, ["orders", "eval_score"])
+    assert facts["compared with"] == "nothing: no earlier window has a valid scheduled run with this model"
+    assert "cases that moved most" not in facts
+    again = shown(materialize(suite, workshop, instance), ["orders", "eval_score"])
+    (by_hand, scheduled) = workshop.tools.runs.recent("orders", 2)
+    assert again["compared with"] == f"run {scheduled.id}, window {scheduled.partition_key}: no case moved"
+    assert "cases that moved most" not in again
+
+    with engine.begin() as connection:  # as if the answers had been better then, of case 3 worse, and by another prompt
+        then = """
+            UPDATE evalops.scores SET value = CASE case_id WHEN 'case-000003' THEN 1 ELSE 5 END
+            WHERE eval_run_id = :run;
+            UPDATE evalops.responses SET text = 'what it said then' WHERE eval_run_id = :run;
+            UPDATE evalops.eval_runs SET comparability = comparability || '{"prompt": "old"}' WHERE id = :run;
+        """
+        connection.execute(text(then), {"run": scheduled.id})
+        now = "CASE case_id WHEN 'case-000003' THEN 4.5 ELSE 2 END"
+        connection.execute(
+            text(f"UPDATE evalops.scores SET value = {now} WHERE eval_run_id = :run"),  # noqa: S608  # ours
+            {"run": by_hand.id},
+        )
+    result = materialize(suite, workshop, instance, steps=("eval_score",))
+    rows = table(result, "cases that moved most")
+    assert len(rows) == 10
+    assert [row["case"] for row in rows[:2]] == ["case-000003", "case-000000"]
+    assert [row["change"] for row in rows[:3]] == ["+3.50", "▼ −3.00", "▼ −3.00"]
+    assert (rows[1]["before"], rows[1]["after"]) == ("5.00", "2.00")
+    assert {row["answer before"] for row in rows} == {"what it said then"}
+    assert all(row["answer now"] not in ("", "–", "what it said then") for row in rows)
+    assert all("accuracy" in row["why"] for row in rows)
+    assert shown(result, ["orders", "eval_score"])["compared with"] == (
+        f"run {scheduled.id}, window {scheduled.partition_key}: 10 of the 12 cases that moved are shown; since then "
+        f"the prompt changed (old → {suite.prompt_hash})"
+    )
+
+
 def test_the_golden_cases_carry_the_dataset_s_hash_as_their_data_version(
     suite: Suite, workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:
