@@ -16,11 +16,13 @@ from evalops_dagster.cli import (
     db,
     demo,
     dev,
+    features,
     gate,
     incidents,
     model,
     plan,
     plan_cost,
+    report,
     run,
     settings,
     suites,
@@ -52,11 +54,13 @@ demo.register(app)
 run.register(app)
 plan_cost.register(app)
 trend.register(app)
+report.register(app)
 backtest.register(app)
 compare.register(app)
 plan.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
+app.add_typer(features.app, name="features")
 app.add_typer(model.app, name="model")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(alerts.app, name="alerts")
