@@ -19,7 +19,6 @@ from evalops_core.domain.eval_run import EvalRun
 from evalops_core.errors import ConfigError
 from evalops_core.run.progress import Progress as Made
 from evalops_core.run.progress import Report, sparing
-from evalops_core.trend.history import TrendRow
 from evalops_core.wiring import Suites
 
 _WINDOW = "window (UTC)"
@@ -76,24 +75,6 @@ def _by_judge(runs: Sequence[EvalRun]) -> dict[str, list[str]]:
         by = f"the judge {judge}" if judge else "rules and similarity to the reference (no judge is configured)"
         found.setdefault(by, []).append(run.feature)
     return found
-
-
-def trend_table(rows: Sequence[TrendRow]) -> None:
-    """A line a scheduled run, newest first."""
-    headings = ("feature", _WINDOW, "score", "delta", "95 % CI", "cases", "model")
-    table = _table(names=("feature", "model"), headings=headings)
-    for row in rows:
-        interval = "–" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f}–{row.ci_high:.2f}"
-        table.add_row(
-            Text(row.feature),
-            row.partition_key,
-            "–" if row.score is None else str(row.score),
-            "–" if row.delta is None else f"{row.delta:+.3f}",
-            interval,
-            _cases(row.n, row.n_unscored),
-            Text(row.model_id or "–"),
-        )
-    _console().print(table)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ What belongs here: reading and spelling. What does not: what a moment is for.
 import re
 from datetime import datetime, timedelta, timezone
 
-_EXPECTED = (
-    "expected a date like 2026-12-01, a date and time like 2026-12-01T09:00 (UTC) or 2026-12-01T09:00+01:00, "
-    "or a span like 12h, 3d or 2w"
+_EXPECTED_MOMENT = (
+    "expected a date like 2026-12-01, a date and time like 2026-12-01T09:00 (UTC) or 2026-12-01T09:00+01:00"
 )
+_EXPECTED = f"{_EXPECTED_MOMENT}, or a span like 12h, 3d or 2w"
 _SPAN = re.compile(r"(\d{1,9})([mhdw])", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _MOMENT = re.compile(
@@ -34,6 +34,15 @@ def future_moment(written: str, now: datetime) -> datetime:
     return moment
 
 
+def any_moment(written: str) -> datetime:
+    """The moment, in UTC: a date is its first instant, and a time without an offset is UTC. ValueError, a sentence."""
+    words = written.strip()
+    try:
+        return _moment(words)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_EXPECTED_MOMENT}, not {written[:80]!r}") from None
+
+
 def spelt(moment: datetime) -> str:
     """`2026-11-24 06:00 UTC`."""
     return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
@@ -43,6 +52,10 @@ def _read(words: str, now: datetime) -> datetime:
     span = _SPAN.fullmatch(words)
     if span:
         return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    return _moment(words)
+
+
+def _moment(words: str) -> datetime:
     if not _MOMENT.fullmatch(words):
         raise ValueError(words)
     moment = datetime.fromisoformat(words.replace("Z", "+00:00"))

@@ -1,15 +1,26 @@
 """`evalops trend`: the scheduled scores over time.
 
-What belongs here: the command's options and formats. What does not: rows and columns (trend).
+What belongs here: the command's options, and where its output goes. What does not: rows and files (evalops_core.trend),
+what people see (trend_view).
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+import io
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
     from evalops_core.settings import Settings
-    from evalops_core.wiring import Workshop
+    from evalops_core.trend.history import TrendRow
+
+Format = Literal["table", "json", "csv", "parquet"]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,45 +33,107 @@ def trend(
         str | None, typer.Option(metavar="ID", help="This model only, as its endpoint names it in the trend.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many runs, newest first.")] = 100,
-    output: Annotated[Literal["table", "json", "csv"], typer.Option("--format", help="How to print them.")] = "table",
+    since: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Windows that start at or after this date, or date and time.")
+    ] = None,
+    output: Annotated[
+        Format | None,
+        typer.Option("--format", help="How to print them; by the ending of FILE where there is one, else a table."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write them here.")] = None,
 ) -> None:
     """Show the scores of scheduled runs, newest first; runs by hand never enter the trend.
+
+    The formats for programs have the columns of the view `evalops.eval_trend`. A time without an offset is UTC.
 
     \b
       evalops trend
       evalops trend --feature explain --limit 30
-      evalops trend --format csv > trend.csv
+      evalops trend --since 2026-12-01 --format csv > trend.csv
+      evalops trend -o trend.parquet
     """
     from evalops_core.settings import load_settings
-    from evalops_core.trend.frame import trend_frame
+    from evalops_core.trend.export import exported
     from evalops_core.trend.history import read_trend
-    from evalops_core.wiring import open_workshop, while_needed
-    from evalops_dagster.cli.console import trend_table
+    from evalops_core.wiring import open_store, while_needed
+    from evalops_dagster.cli.output_file import ensure_writable, write_whole
 
+    start, form = _moment(since), _format(output, file)
+    if file is not None:
+        ensure_writable(file)
     settings = load_settings()
-    with while_needed(settings), open_workshop(settings) as workshop:
-        rows = read_trend(workshop.engine, feature=feature, model=model, limit=limit)
-        if feature is not None and not rows:
-            _ensure_known(feature, settings, workshop)
-    if output == "json":
-        typer.echo(trend_frame(rows).to_json(orient="records", date_format="iso"))
-    elif output == "csv":
-        typer.echo(trend_frame(rows).to_csv(index=False), nl=False)
-    elif rows:
-        trend_table(rows)
+    with while_needed(settings):
+        engine = open_store(settings)
+        try:
+            rows = read_trend(engine, feature=feature, model=model, limit=limit, since=start)
+            if feature is not None and not rows:
+                _ensure_known(feature, settings, engine)
+        finally:
+            engine.dispose()
+    if form != "table":
+        content = exported(rows, form)
+    elif file is not None:
+        page = io.StringIO()
+        _show(rows, _nothing(feature, model, start), page)
+        content = page.getvalue().encode()
     else:
-        of = " ".join(words for words in (feature and f"of {feature}", model and f"with {model}") if words)
-        typer.echo(
-            f"No scheduled run {f'{of} ' if of else ''}has been completed yet; runs by hand do not enter the trend."
-        )
+        _show(rows, _nothing(feature, model, start), sys.stdout)
+        return
+    if file is None:
+        typer.echo(content, nl=False)
+    else:
+        write_whole(file, content)
+        typer.echo(f"{len(rows)} run{'' if len(rows) == 1 else 's'} written to {file}")
 
 
-def _ensure_known(feature: str, settings: "Settings", workshop: "Workshop") -> None:
+def _moment(since: str | None) -> datetime | None:
+    from evalops_core.errors import ConfigError
+    from evalops_dagster.cli.moments import any_moment
+
+    try:
+        return None if since is None else any_moment(since)
+    except ValueError as error:
+        raise ConfigError(str(error), key="--since") from None
+
+
+def _format(output: Format | None, file: Path | None) -> Format:
+    """As given, else by the file's ending. ConfigError where neither says it, and for Parquet on a terminal."""
+    from evalops_core.errors import ConfigError
+    from evalops_core.trend.export import ENDINGS
+
+    if file is None:
+        if output == "parquet" and sys.stdout.isatty():
+            raise ConfigError("parquet is not for a terminal: name a file with -o", key="--format")
+        return output or "table"
+    form = output or ENDINGS.get(file.suffix.lower())
+    if form is None:
+        raise ConfigError(f"expected a name that ends in {', '.join(ENDINGS)}, or --format", key=f"-o {file}")
+    return form
+
+
+def _show(rows: "Sequence[TrendRow]", nothing: str, page: TextIO) -> None:
+    from evalops_dagster.cli.trend_view import print_trend
+
+    if rows:
+        print_trend(rows, page)
+    else:
+        print(nothing, file=page)
+
+
+def _nothing(feature: str | None, model: str | None, since: datetime | None) -> str:
+    from evalops_dagster.cli.moments import spelt
+
+    parts = (feature and f"of {feature}", model and f"with {model}", since and f"since {spelt(since)}")
+    run = " ".join(["run", *(words for words in parts if words)])
+    return f"No scheduled {run} has been completed yet; runs by hand do not enter the trend."
+
+
+def _ensure_known(feature: str, settings: "Settings", engine: "Engine") -> None:
     """ConfigError unless there is a suite of that name, or was one once."""
-    from evalops_core.trend.history import read_trend
+    from evalops_core.run.feature_desk import known_features
     from evalops_core.wiring import read_suites
     from evalops_dagster.cli.console import known_feature
 
-    past = {row.feature for row in read_trend(workshop.engine, limit=1000)}
-    if feature not in past and not read_trend(workshop.engine, feature=feature, limit=1):
+    past = known_features(engine)
+    if feature not in past:
         known_feature(feature, read_suites(settings), past)

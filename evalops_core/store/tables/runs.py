@@ -79,16 +79,12 @@ Index(
 VALID = text("run_type = 'scheduled' AND status = 'completed'")
 UNCHECKED = text("run_type = 'scheduled' AND status = 'completed' AND checked_at IS NULL")
 Index("ix_eval_runs_unchecked", EVAL_RUNS.c.window_start, EVAL_RUNS.c.id, postgresql_where=UNCHECKED)
-# The trend: of a feature, of one of its models, of everything.
+# The trend: of a feature, of one of its models, of a model, of everything.
 _NEWEST_FIRST = (EVAL_RUNS.c.window_start.desc(), EVAL_RUNS.c.id.desc())
+_MODEL = text("coalesce(model_id, '')")
 Index("ix_eval_runs_trend", EVAL_RUNS.c.feature, *_NEWEST_FIRST, postgresql_where=VALID)
-Index(
-    "ix_eval_runs_trend_model",
-    EVAL_RUNS.c.feature,
-    text("coalesce(model_id, '')"),
-    *_NEWEST_FIRST,
-    postgresql_where=VALID,
-)
+Index("ix_eval_runs_trend_model", EVAL_RUNS.c.feature, _MODEL, *_NEWEST_FIRST, postgresql_where=VALID)
+Index("ix_eval_runs_trend_of_model", _MODEL, *_NEWEST_FIRST, postgresql_where=VALID)
 Index("ix_eval_runs_trend_all", *_NEWEST_FIRST, postgresql_where=VALID)
 
 RESPONSES = Table(
