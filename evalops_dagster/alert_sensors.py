@@ -27,7 +27,7 @@ from evalops_dagster.features import COVERAGE
 from evalops_dagster.jobs import job_name
 from evalops_dagster.schedules import over_budget, schedule_name
 from evalops_dagster.tags import CONFIRMS, ROOT_RUN
-from evalops_dagster.trend import TREND
+from evalops_dagster.trend import TREND, refreshed
 
 _REPORTS = 100  # checks reported in one tick
 _DELIVERY_S = 30.0  # Dagster gives a tick 60 s
@@ -60,9 +60,9 @@ def _regression_sensor(
         jobs=jobs,
         minimum_interval_seconds=every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Compares each new scheduled score with its baseline; reports the check no_regression, opens and "
-        "resolves incidents, and puts their mails into the outbox. Where a fall might be chance, and schedules are "
-        "enabled, it has that one feature evaluated once more before anybody is told.",
+        description="Compares each new scheduled score with its baseline; reports the check no_regression and the "
+        "trends, opens and resolves incidents, and puts their mails into the outbox. Where a fall might be chance, and "
+        "schedules are enabled, it has that one feature evaluated once more before anybody is told.",
     )
     def regression_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """The cursor is the last verdict that this Dagster was told of."""
@@ -77,9 +77,11 @@ def _regression_sensor(
             )
             told = int(context.cursor) if context.cursor else None
             news = verdicts_since(workshop.engine, told, suites, _REPORTS)
+            known = [judged for judged in news if judged.feature in suites]
+            shown = refreshed(workshop, suites, (judged.feature for judged in known))
         return dg.SensorResult(
             run_requests=[_second_run(run, suites[run.feature]) for run in looked.to_confirm],
-            asset_events=[evaluation(judged, rules) for judged in news if judged.feature in suites],
+            asset_events=[*(evaluation(judged, rules) for judged in known), *shown],
             skip_reason=None if looked.to_confirm else _in_words(looked),
             cursor=str(max((judged.id for judged in news), default=told or 0)),
         )

@@ -19,7 +19,7 @@ from evalops_dagster.jobs import eval_jobs
 from evalops_dagster.resources import gate_resource, workshop_resource
 from evalops_dagster.schedules import eval_schedules
 from evalops_dagster.sensors import gate_reaper
-from evalops_dagster.trend import TREND, trend_asset
+from evalops_dagster.trend import TREND, trend_assets, trend_frames
 
 
 def build_definitions(
@@ -44,7 +44,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *chains,
-            trend_asset(list(suites)),
+            *trend_assets(suites),
             *(broken_feature(feature, problem) for feature, problem in (broken or {}).items()),
         ],
         asset_checks=checks,
@@ -54,6 +54,7 @@ def build_definitions(
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
             "gate": gate_resource,
+            "trend_frames": trend_frames,
         },
         # One process an eval run: the calls are async I/O, and the lock belongs to the process.
         executor=dg.in_process_executor,

@@ -19,10 +19,10 @@ from evalops_core.wiring import Workshop, open_workshop
 from evalops_dagster.features import COVERAGE
 from evalops_dagster.jobs import job_name
 from evalops_dagster.tags import RUN_TYPE
-from evalops_dagster.trend import TREND
+from evalops_dagster.trend import STEP, TREND
 
 DAILY = "eval_schedule"
-_STEPS = ("golden_cases", "responses", "judgments", "eval_score")
+_STEPS = ("golden_cases", "responses", "judgments", "eval_score", STEP)
 _UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

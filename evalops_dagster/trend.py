@@ -1,60 +1,111 @@
-"""`eval_trend`, downstream of every feature's score: the last scheduled runs, for people to look at.
+"""The trends: `<feature>/trend` at the end of each feature's chain, and `eval_trend` over all of them.
 
-What belongs here: the asset and what it shows. What does not: rows and columns (`evalops_core.trend`).
+What belongs here: the assets, and how they are brought up to date once a verdict is there. What does not: what their
+pages show (trend_metadata), rows and drawing (`evalops_core.trend`).
+
+A scheduled run refreshes them as its last steps. Its score is judged after it has ended, so `regression_sensor` reports
+them once more with the verdict; without a run, for all that they show is in the database already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
-from evalops_core.trend.frame import COLUMNS, trend_frame
-from evalops_core.trend.history import TrendRow, read_trend
+from evalops_core.domain.suite import Suite
+from evalops_core.trend.frame import trend_frame
+from evalops_core.trend.history import read_newest
 from evalops_core.wiring import Workshop
-from evalops_dagster.metadata import table
+from evalops_dagster.trend_metadata import column_schema, of_all, of_one
 
 TREND = dg.AssetKey("eval_trend")
-_ROWS = 20
+STEP = "trend"
+RUNS = 100  # of each feature: what a page is made of, however long the history is
+_FRAMES = "trend_frames"
+_ONLY = "Scheduled, completed runs only: what people launch by hand never enters."
 
 
-def trend_asset(features: Sequence[str]) -> dg.AssetsDefinition:
-    """One asset for all features, not partitioned: it shows history, whatever window was evaluated last."""
+def trend_assets(suites: Mapping[str, Suite]) -> Sequence[dg.AssetsDefinition]:
+    """One for each feature, in its group, and one for all; none is partitioned, for they show history."""
+    return [*(_feature_trend(suite) for suite in suites.values()), _eval_trend(suites)]
 
+
+def refreshed(
+    workshop: Workshop, suites: Mapping[str, Suite], features: Iterable[str]
+) -> list[dg.AssetMaterialization]:
+    """What the trends of `features`, and the one of all, show now; nothing where no feature is named."""
+    named = sorted(set(features))
+    events = [
+        dg.AssetMaterialization(asset_key=trend_key(feature), metadata=_one(workshop, suites[feature]))
+        for feature in named
+    ]
+    if events:
+        rows = read_newest(workshop.engine, RUNS)
+        events.append(dg.AssetMaterialization(asset_key=TREND, metadata=of_all(rows, _drops(suites))))
+    return events
+
+
+def trend_key(feature: str) -> dg.AssetKey:
+    return dg.AssetKey([feature, STEP])
+
+
+@dg.io_manager(
+    required_resource_keys={"evalops"},
+    description="Hands eval_trend on as a pandas frame, read from the database when it is asked for; stores nothing.",
+)
+def trend_frames() -> dg.IOManager:
+    return _TrendFrames()
+
+
+class _TrendFrames(dg.IOManager):
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        """The rows are in the database already."""
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        workshop: Workshop = context.resources.evalops
+        return trend_frame(read_newest(workshop.engine, RUNS))
+
+
+def _feature_trend(suite: Suite) -> dg.AssetsDefinition:
+    feature = suite.feature
+
+    @dg.asset(
+        key=trend_key(feature),
+        group_name=feature,
+        deps=[dg.AssetKey([feature, "eval_score"])],
+        kinds={"postgres"},
+        tags={"evalops/feature": feature},
+        description=f"The scores of {feature} over time. {_ONLY}",
+    )
+    def trend(evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata=_one(evalops, suite))
+
+    return trend
+
+
+def _eval_trend(suites: Mapping[str, Suite]) -> dg.AssetsDefinition:
     @dg.asset(
         key=TREND,
         group_name="trend",
-        deps=[dg.AssetKey([feature, "eval_score"]) for feature in features],
+        deps=[dg.AssetKey([feature, "eval_score"]) for feature in suites],
         kinds={"pandas", "postgres"},
-        description="Scores over time. Scheduled, completed runs only: what people launch by hand never enters.",
+        io_manager_key=_FRAMES,
+        metadata={"dagster/column_schema": column_schema()},
+        description=f"The scores of all features over time, as a pandas frame of the {RUNS} newest runs of each, the "
+        f"newest first. {_ONLY} In the database it is the view evalops.eval_trend.",
     )
     def eval_trend(evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
-        rows = read_trend(evalops.engine, limit=200)
-        frame = trend_frame(rows)
-        columns = [dg.TableColumn(name, str(frame[name].dtype), words) for name, words in COLUMNS.items()]
-        metadata: dict[str, Any] = {
-            "dagster/row_count": len(frame),
-            "dagster/column_schema": dg.TableSchema(columns),
-        }
-        if not rows:
-            metadata["note"] = "No scheduled run has been completed yet; runs by hand do not enter the trend."
-        else:
-            newest = {row.feature: row for row in reversed(rows)}
-            metadata |= {f"score {row.feature}": float(row.score) for row in newest.values() if row.score is not None}
-            metadata["last runs"] = table([_shown(row) for row in rows[:_ROWS]])
-        return dg.MaterializeResult(metadata=metadata)
+        rows = read_newest(evalops.engine, RUNS)
+        return dg.MaterializeResult(value=trend_frame(rows), metadata=of_all(rows, _drops(suites)))
 
     return eval_trend
 
 
-def _shown(row: TrendRow) -> dict[str, str | int]:
-    return {
-        "feature": row.feature,
-        "window": row.partition_key,
-        "score": "" if row.score is None else str(row.score),
-        "delta": "" if row.delta is None else f"{row.delta:+.3f}",
-        "95 % interval": "" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} … {row.ci_high:.2f}",
-        "scored": row.n or 0,
-        "unscored": row.n_unscored or 0,
-        "model": row.model_id or "",
-        "judge": row.judge_model_id or "rules, similarity",
-    }
+def _one(workshop: Workshop, suite: Suite) -> dict[str, Any]:
+    return of_one(read_newest(workshop.engine, RUNS, [suite.feature]), suite.regression.drop)
+
+
+def _drops(suites: Mapping[str, Suite]) -> dict[str, Decimal]:
+    return {feature: suite.regression.drop for feature, suite in suites.items()}

@@ -1,7 +1,7 @@
 """The sensors of scores and mails on a real instance: what Dagster is told, and when."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Ticks:
         self.cursor: str | None = None
 
     def tick(self) -> tuple[str, list[Any]]:
-        """What it says, and the checks that it reports, which are stored as the daemon would."""
+        """What it says, and the events that it reports, which are stored as the daemon would."""
         sensor = self._repository.get_sensor_def(self._name)
         with dg.build_sensor_context(
             instance=self._instance, cursor=self.cursor, repository_def=self._repository
@@ -72,6 +72,10 @@ def checks(instance: dg.DagsterInstance, feature: str) -> list[Any]:
     records = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
     entries = [record.event for record in records]
     return [entry.dagster_event.event_specific_data for entry in entries if entry and entry.dagster_event]
+
+
+def evaluations(events: Sequence[Any]) -> list[dg.AssetCheckEvaluation]:
+    return [event for event in events if isinstance(event, dg.AssetCheckEvaluation)]
 
 
 def test_they_are_on_by_default_and_the_schedule_is_not(suites: Mapping[str, Suite]) -> None:
@@ -107,8 +111,22 @@ def test_many_reports_for_one_window_and_one_check_are_possible(
     for _ in range(3):
         regression.cursor = None
         said, events = regression.tick()
-        assert (said, len(events)) == ("no new scheduled score", 1), "the newest verdict of each feature again"
+        assert (said, len(evaluations(events))) == ("no new scheduled score", 1), "each feature's newest verdict again"
     assert len(checks(instance, "explain")) == 4
+
+
+def test_a_verdict_brings_the_trends_of_its_feature_and_of_all_up_to_date(engine: Engine, regression: Ticks) -> None:
+    Scored(engine).runs(["4.200", "3.600"])
+    _, events = regression.tick()
+    shown = {
+        event.asset_key.to_user_string(): event.metadata
+        for event in events
+        if isinstance(event, dg.AssetMaterialization)
+    }
+    assert set(shown) == {"explain/trend", "eval_trend"}
+    assert shown["explain/trend"]["verdict"].value == "regressed"
+    assert shown["explain/trend"]["incident"].value == "1 is open"
+    assert shown["explain/trend"]["score"].value == shown["eval_trend"]["score explain"].value == 3.6
 
 
 def test_a_tick_without_news_reports_nothing(engine: Engine, regression: Ticks) -> None:

@@ -80,7 +80,7 @@ def test_all_features_that_are_due_share_one_run_for_the_current_window(
     assert request.tags["evalops/run_type"] == "scheduled"
     assert request.run_key == f"eval_daily:{window.key}"
     selected = {key.to_user_string() for key in request.asset_selection or ()}
-    assert {"orders/eval_score", "returns/eval_score", "orders/responses", "eval_trend"} <= selected
+    assert {"orders/eval_score", "returns/eval_score", "orders/responses", "orders/trend", "eval_trend"} <= selected
     assert {key.name for key in request.asset_check_keys or ()} == {"coverage"}, "what sensors report is left to them"
 
 
