@@ -7,17 +7,18 @@ the tables they lead to (`tables`).
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, func, inspect, select
+from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.schema import CreateSchema
 
 from evalops_core.errors import DatabaseError
 from evalops_core.store.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_FOLDER = Path(__file__).parent / "migrations"
 
 _UPGRADE_LOCK = 0x6576616C6F7073  # "evalops"; taken for the transaction that migrates
 _ALEMBIC = threading.Lock()  # Alembic keeps its context in module globals
@@ -30,7 +31,9 @@ def upgrade(engine: Engine, to: str = "head") -> list[str]:
     once, one does and the others find nothing to do. DatabaseError where the database is newer than this version.
     """
 
-    def apply(connection: Connection, config: Config) -> None:
+    def apply(connection: Connection, config: "Config") -> None:
+        from alembic import command
+
         _refuse_newer(_revision(connection))
         if not inspect(connection).has_schema(SCHEMA):
             connection.execute(CreateSchema(SCHEMA))
@@ -42,7 +45,9 @@ def upgrade(engine: Engine, to: str = "head") -> list[str]:
 def downgrade(engine: Engine, to: str) -> list[str]:
     """Takes back revisions down to `to` (kept), with what only they can hold; returns them, newest first."""
 
-    def apply(connection: Connection, config: Config) -> None:
+    def apply(connection: Connection, config: "Config") -> None:
+        from alembic import command
+
         _refuse_newer(_revision(connection))
         command.downgrade(config, to)
 
@@ -57,10 +62,7 @@ def current(engine: Engine) -> str | None:
 
 def head() -> str:
     """The revision that this version of EvalOps works with."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
-        raise DatabaseError("this installation of EvalOps has no migrations; install it anew")
-    return revision
+    return _revisions()[-1]
 
 
 def ensure_current(engine: Engine) -> None:
@@ -73,7 +75,7 @@ def ensure_current(engine: Engine) -> None:
     raise DatabaseError(f"the database {state}: run `evalops db upgrade`")
 
 
-def _migrate(engine: Engine, apply: Callable[[Connection, Config], None]) -> list[str]:
+def _migrate(engine: Engine, apply: "Callable[[Connection, Config], None]") -> list[str]:
     done: list[str] = []
 
     def record(*, step: Any, **_: Any) -> None:
@@ -88,20 +90,29 @@ def _migrate(engine: Engine, apply: Callable[[Connection, Config], None]) -> lis
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+    if not inspect(connection).has_table("alembic_version", SCHEMA):
+        return None
+    return connection.execute(text("SELECT version_num FROM evalops.alembic_version")).scalar_one_or_none()
+
+
+def _revisions() -> list[str]:
+    """All that this version knows, oldest first; each file is named as its revision. Read without Alembic, whose import
+    takes longer than most commands' queries."""
+    return sorted(file.stem for file in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def _refuse_newer(found: str | None) -> None:
-    scripts = ScriptDirectory.from_config(_config())
-    if found is not None and all(script.revision != found for script in scripts.walk_revisions()):
+    if found is not None and found not in _revisions():
         raise DatabaseError(
             f"the database is at revision {found}, which this version of EvalOps does not know: "
             "install the version that ran `evalops db upgrade` on it, or a later one"
         )
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
-    folder = str(Path(__file__).parent / "migrations")
+    folder = str(_FOLDER)
     config.set_main_option("script_location", folder.replace("%", "%%"))  # ConfigParser interpolates
     return config

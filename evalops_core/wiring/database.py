@@ -8,23 +8,27 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, func, make_url, select, text
 
-from evalops_core.postgres.guard import guarded_server
-from evalops_core.postgres.server import EmbeddedServer
 from evalops_core.settings import Settings
 from evalops_core.store.deployment import installed_at
 from evalops_core.store.engine import make_engine, normalise_url
 from evalops_core.store.schema import current, ensure_current, head, upgrade
+
+if TYPE_CHECKING:
+    from evalops_core.postgres.server import EmbeddedServer
 
 _CREATION_LOCK = 0x64616773746572  # "dagster"; held by the one process that makes Dagster's tables
 # Whether a server that this process asks for stays when the process is gone; see `while_needed`.
 _KEEP: ContextVar[bool] = ContextVar("keep", default=True)
 
 
-def embedded_server(settings: Settings) -> EmbeddedServer:
+def embedded_server(settings: Settings) -> "EmbeddedServer":
+    from evalops_core.postgres.server import EmbeddedServer  # who has a database of their own waits for none of it
+
     return EmbeddedServer(settings.home / "postgres")
 
 
@@ -42,6 +46,8 @@ def while_needed(settings: Settings) -> Generator[None, None, None]:
     if settings.database_url is not None:
         yield
         return
+    from evalops_core.postgres.guard import guarded_server
+
     with guarded_server(settings.home / "postgres"):
         token = _KEEP.set(False)
         try:
