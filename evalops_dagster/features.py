@@ -14,11 +14,10 @@ from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, score
-from evalops_core.run.facts import latency_of, worst
 from evalops_core.run.fallen import most_moved
-from evalops_core.run.finish import case_outcomes, judge_of, most_common
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Progress, Report, sparing
+from evalops_core.run.tally import tally
 from evalops_core.wiring import Held, Workshop
 from evalops_dagster import metadata as say
 from evalops_dagster.interruptible import run_interruptible
@@ -80,12 +79,12 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
     ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
         begun = _explained(lambda: run_interruptible(answer(plan, tools, _report(context, evalops, gate))))
-        rows = tools.results.responses(begun.run.id)
+        found = tally(begun.run, plan, tools.results)
         return dg.MaterializeResult(
             metadata={
-                **say.response_metadata(rows, latency_of(rows)),
-                **say.call_metadata(rows, []),
-                **say.run_metadata(begun.run, model=most_common(row.model for row in rows)),
+                **say.response_metadata(found),
+                **say.call_metadata(found.answers),
+                **say.run_metadata(begun.run, model=found.model),
                 "begun": {"new": "anew", "resumed": "resumed", "done": "done before, nothing called"}[begun.how],
             }
         )
@@ -96,19 +95,20 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         deps=[responses],
         kinds={"llm", "postgres"},
         description=f"Every response scored 1–5 by {scorers}. Materialized without new responses it judges the "
-        "stored ones again, as a manual run.",
+        "stored ones again, as a manual run; what the judge was asked before, it is not asked again.",
     )
     def judgments(
         context: dg.AssetExecutionContext, evalops: dg.ResourceParam[Workshop], gate: dg.ResourceParam[Held]
     ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
         run = _explained(lambda: run_interruptible(score(plan, tools, _report(context, evalops, gate))))
-        rows = tools.results.scores(run.id)
+        found = tally(run, plan, tools.results)
         return dg.MaterializeResult(
             metadata={
-                **say.judgment_metadata(rows),
-                **say.call_metadata([], rows),
-                **say.run_metadata(run, judge=judge_of(plan, rows)),
+                **say.judgment_metadata(found),
+                **say.cache_metadata(found, evalops.judgments_from_cache(run.id)),
+                **say.call_metadata(found.judgments),
+                **say.run_metadata(run, judge=found.judge),
             }
         )
 
@@ -134,16 +134,15 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
         plan, tools = _plan(context, evalops, suite), evalops.tools
         gate.ensure()
         run = _explained(lambda: conclude(plan, tools))
-        answers, rows = tools.results.responses(run.id), tools.results.scores(run.id)
-        looked_at = worst(plan.cases, case_outcomes(run, plan, answers, rows), answers, rows)
+        found = tally(run, plan, tools.results, worst_cases=10)
         context.log.info(say.score_in_words(run))
         return dg.MaterializeResult(
             metadata={
                 **say.score_metadata(run),
-                **say.latency_metadata(latency_of(answers)),
+                **say.latency_metadata(found.latency),
                 **say.run_metadata(run),
-                "worst cases": say.worst_cases(looked_at),
-                **say.moved_cases(most_moved(evalops.engine, run, answers, rows, plan.cases)),
+                "worst cases": say.worst_cases(found.worst),
+                **say.moved_cases(most_moved(evalops.engine, run, plan.cases)),
                 "suite": dg.MetadataValue.path(str(suite.folder / "suite.yaml")),
             },
             check_results=[_coverage(run)],
@@ -190,6 +189,7 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
             limit=tags.limit,
             dagster_run_id=tags.root_run_id,
             confirms_run_id=tags.confirms,
+            use_cache=tags.use_cache,
             asked_at=_asked_at(context, workshop),
         )
 

@@ -4,17 +4,16 @@ What belongs here: choosing and formatting. What does not: computing (run, domai
 key and stay numbers; what does not exist is left out, so that a plot has a gap and not a zero.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
-from evalops_core.domain.score import HIGHEST, LOWEST, Z95, Unscored
+from evalops_core.domain.eval_run import EvalRun
+from evalops_core.domain.score import HIGHEST, LOWEST, Z95
 from evalops_core.run.facts import CaseFacts, Latency
 from evalops_core.run.fallen import MostMoved
-from evalops_core.run.finish import calls, cost, total
+from evalops_core.run.tally import Calls, Tally
 
 UNPRICED = "unknown: the model's price is not known"
 _CUT = 160  # characters of a text shown in a table's cell
@@ -49,32 +48,32 @@ def judge_in_words(judge: str | None) -> str:
     return f"{judge} by rubric" if judge else "none configured: rules and similarity to the reference"
 
 
-def response_metadata(responses: Sequence[Response], latency: Latency | None) -> dict[str, Any]:
-    failed = [r for r in responses if r.error_class]
+def response_metadata(found: Tally) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "responses": len(responses) - len(failed),
-        "failed": len(failed),
-        "attempts": sum(r.attempts for r in responses),
-        **latency_metadata(latency),
+        "responses": found.answered,
+        "failed": found.failed,
+        "attempts": found.attempts,
+        **latency_metadata(found.latency),
     }
-    if failed:
+    if found.failures:
         metadata["failures"] = table(
-            [{"case": r.case_id, "repeat": r.repeat, "error": f"{r.error_class}: {r.error_text}"} for r in failed[:20]]
+            [
+                {"case": r.case_id, "repeat": r.repeat, "error": f"{r.error_class}: {r.error_text}"}
+                for r in found.failures
+            ]
         )
     return metadata
 
 
-def call_metadata(responses: Sequence[Response], scores: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Tokens and cost of the answered calls among these rows; rules call nothing, so nothing is said of them."""
-    made = calls(responses, scores)
-    if not made:
+def call_metadata(made: Calls) -> dict[str, Any]:
+    """Tokens and cost of answered calls; rules call nothing, so nothing is said of them."""
+    if not made.count:
         return {}
-    amount = cost(responses, scores)
     return present(
         {
-            "prompt tokens": total([call.prompt_tokens for call in made]),
-            "completion tokens": total([call.completion_tokens for call in made]),
-            "cost (USD)": UNPRICED if amount is None else float(amount),
+            "prompt tokens": made.prompt_tokens,
+            "completion tokens": made.completion_tokens,
+            "cost (USD)": UNPRICED if made.cost_usd is None else float(made.cost_usd),
         }
     )
 
@@ -119,26 +118,25 @@ def score_in_words(run: EvalRun) -> str:
     return f"{run.feature}, window {run.partition_key}: {run.score}{error} ({scored}, {run.run_type})"
 
 
-def judgment_metadata(rows: Sequence[ScoreRow]) -> dict[str, Any]:
+def judgment_metadata(found: Tally) -> dict[str, Any]:
     """Counts, and the mean of each axis over every response that has it."""
-    means: dict[str, list[float]] = {}
-    reasons: Counter[str] = Counter()
-    for row in rows:
-        if isinstance(row.outcome, Unscored):
-            reasons[f"{row.scorer}.{row.axis}: {cut(row.outcome.reason)}"] += 1
-        else:
-            means.setdefault(f"{row.scorer}.{row.axis}", []).append(row.outcome.value)
     metadata: dict[str, Any] = {
-        "judgments": sum(len(values) for values in means.values()),
-        "unscored": sum(reasons.values()),
+        "judgments": sum(count for _, count in found.axis_rows.values()),
+        "unscored": sum(found.unscored_rows.values()),
         **{
-            f"score of {short_axis(axis)}": round(sum(values) / len(values), 3)
-            for axis, values in sorted(means.items())
+            f"score of {short_axis(axis)}": round(summed / count, 3)
+            for axis, (summed, count) in sorted(found.axis_rows.items())
         },
     }
-    if reasons:
-        metadata["why unscored"] = table([{"why": why, "times": n} for why, n in reasons.most_common(10)])
+    if found.unscored_rows:
+        rows = found.unscored_rows.most_common(10)
+        metadata["why unscored"] = table([{"why": cut(why), "times": n} for why, n in rows])
     return metadata
+
+
+def cache_metadata(found: Tally, taken: int) -> dict[str, Any]:
+    """How many judgments no call was made for; nothing of rules, which have none to take."""
+    return {"judgments from the cache": taken} if found.judges else {}
 
 
 def short_axis(axis: str) -> str:

@@ -5,7 +5,7 @@ What belongs here: spelling and hashing. What does not: what is hashed (suite, c
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, Union
 
 Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
@@ -19,3 +19,13 @@ def canonical(value: Json) -> str:
 def content_hash(value: Json) -> str:
     """The first 16 hex digits of the SHA-256 of the canonical spelling: short enough to read, 64 bits of it."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def content_hash_of_all(values: Iterable[Json]) -> str:
+    """The same as `content_hash` of their list, which is never in memory at once."""
+    digest, separator = hashlib.sha256(b"["), b""
+    for value in values:
+        digest.update(separator + canonical(value).encode())
+        separator = b","
+    digest.update(b"]")
+    return digest.hexdigest()[:16]

@@ -98,13 +98,23 @@ def summarise(
     sections 2.1 and 2.2). One scored case has no standard error.
     """
     scored = {case: outcome.value for case, outcome in cases.items() if isinstance(outcome, Score)}
+    return summary_of(scored, len(cases) - len(scored), groups, axes)
+
+
+def summary_of(
+    scored: Mapping[str, float],
+    n_unscored: int,
+    groups: Mapping[str, str | None] | None = None,
+    axes: Mapping[str, float] | None = None,
+) -> RunScore:
+    """The same of the scored cases' values by id, and the number of the others."""
     n = len(scored)
     mean = math.fsum(scored.values()) / n if n else None
     return RunScore(
         mean=mean,
         se=None if mean is None or n < 2 else standard_error(scored, groups or {}),
         n=n,
-        n_unscored=len(cases) - n,
+        n_unscored=n_unscored,
         axes=dict(axes or {}),
     )
 
@@ -113,13 +123,11 @@ def standard_error(scores: Mapping[str, float], groups: Mapping[str, str | None]
     """See `summarise`; needs at least two scores."""
     n = len(scores)
     mean = math.fsum(scores.values()) / n
-    deviations = {case: value - mean for case, value in scores.items()}
-    variance = math.fsum(d * d for d in deviations.values()) / (n - 1) / n
+    variance = math.fsum((value - mean) ** 2 for value in scores.values()) / (n - 1) / n
     sums: dict[str, list[float]] = {}
-    for case, deviation in deviations.items():
-        group = groups.get(case)
-        if group is not None:
-            sums.setdefault(group, []).append(deviation)
+    for case, group in groups.items():
+        if group is not None and case in scores:
+            sums.setdefault(group, []).append(scores[case] - mean)
     # Σ_{i≠j} d_i d_j = (Σ d)² − Σ d², a cluster at a time; negative within-cluster correlation may not go below 0
     between = math.fsum(math.fsum(ds) ** 2 - math.fsum(d * d for d in ds) for ds in sums.values())
     return math.sqrt(max(0.0, variance + between / n**2))

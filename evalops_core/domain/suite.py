@@ -4,7 +4,7 @@ What belongs here: the suite's parts and their content hashes. What does not: re
 (`evalops_core.suites`), rendering prompts (`evalops_core.suites.render`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from evalops_core.domain.chat import Message
-from evalops_core.domain.json import Json, content_hash
+from evalops_core.domain.json import Json, content_hash, content_hash_of_all
 from evalops_core.domain.scorer import ScorerSpec
 
 
@@ -88,7 +88,7 @@ class Suite:
     """
 
     feature: str
-    cases: tuple[Case, ...]
+    cases: Sequence[Case]
     scorers: tuple[ScorerSpec, ...]
     folder: Path
     description: str = ""
@@ -105,7 +105,9 @@ class Suite:
     @cached_property
     def dataset_hash(self) -> str:
         """Of the cases, whatever their order in the file."""
-        return content_hash([_plain(case) for case in sorted(self.cases, key=lambda case: case.id)])
+        ids = [case.id for case in self.cases]
+        by_id = sorted(range(len(ids)), key=ids.__getitem__)
+        return content_hash_of_all(_plain(self.cases[index]) for index in by_id)
 
     @cached_property
     def prompt_hash(self) -> str:

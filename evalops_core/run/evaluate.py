@@ -83,11 +83,12 @@ async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
             concurrency=models.model_concurrency,
             report=report,
         )
-    responses = tools.results.responses(begun.run.id)
-    if not any(response.error_class is None for response in responses) and (responses or stopped is None):
-        first = responses[0].error_text if responses else "there are no cases"
-        tools.runs.fail(begun.run.id, f"no case got a response: {first}", tools.now())
-        raise EvalOpsError(f"no case of {plan.suite.feature} got a response: {first}")
+    if tools.results.count_answered(begun.run.id) == 0:
+        first = tools.results.first_error(begun.run.id)
+        if first is not None or stopped is None:
+            first = first or "there are no cases"
+            tools.runs.fail(begun.run.id, f"no case got a response: {first}", tools.now())
+            raise EvalOpsError(f"no case of {plan.suite.feature} got a response: {first}")
     if stopped is not None:
         return replace(begun, run=tools.runs.note(begun.run.id, stopped))
     return begun

@@ -34,9 +34,8 @@ class CaseFacts:
     why: str
 
 
-def latency_of(responses: Sequence[Response]) -> Latency | None:
+def latency_of(seconds: Sequence[float]) -> Latency | None:
     """Median and 95th percentile; None where nothing was answered."""
-    seconds = [r.latency_s for r in responses if r.latency_s is not None]
     if not seconds:
         return None
     p50, p95 = np.percentile(seconds, [50, 95])

@@ -15,7 +15,7 @@ from evalops_core.domain.regression import MEASURED_BY
 from evalops_core.domain.score import Outcome, Score, Unscored
 from evalops_core.domain.suite import Case
 from evalops_core.run.facts import input_words, reasons_of, words
-from evalops_core.run.finish import outcomes
+from evalops_core.run.outcomes import outcomes
 from evalops_core.store.alerting import reading
 from evalops_core.store.case_means import CaseMeans, case_means
 from evalops_core.store.results import CaseResults
@@ -95,19 +95,12 @@ def pair(before: EvalRun, after: EvalRun, results: CaseResults, cases: Sequence[
     )
 
 
-def most_moved(
-    engine: Engine,
-    run: EvalRun,
-    responses: Sequence[Response],
-    scores: Sequence[ScoreRow],
-    cases: Sequence[Case],
-    most: int = 10,
-) -> MostMoved | None:
+def most_moved(engine: Engine, run: EvalRun, cases: Sequence[Case], most: int = 10) -> MostMoved | None:
     """The `most` cases of `run` that moved furthest, up or down, from the valid scheduled run before it with its model.
 
-    `responses` and `scores` are the run's rows, `cases` today's suite. Falls go before rises of the same size; cases
-    that lost their score come last, those that had none before are left out. None where there is no run before it. A
-    run by hand is compared with the scheduled one of its own window where that was there first.
+    `cases` is today's suite. Falls go before rises of the same size; cases that lost their score come last, those that
+    had none before are left out. None where there is no run before it. A run by hand is compared with the scheduled one
+    of its own window where that was there first.
     """
     with reading(engine) as tables:
         earlier = _scheduled_beside(engine, run) or next(iter(tables.verdicts.earlier(run)), None)
@@ -118,9 +111,9 @@ def most_moved(
     ids = _furthest(means[earlier.id], means[run.id])
     shown = ids[:most]
     results = CaseResults(engine)
-    old = _first(results.responses(earlier.id)) if shown else {}
-    new = _rows(run, [r for r in responses if r.case_id in shown], [s for s in scores if s.case_id in shown])
-    known = {case.id: case for case in cases}
+    old = _first(results.responses(earlier.id, shown))
+    new = _rows(run, results.responses(run.id, shown), results.scores(run.id, shown))
+    known = {case.id: case for case in cases if case.id in shown}
     return MostMoved(
         before=earlier,
         cases=tuple(_moved(case, before[case], old.get(case), new, known.get(case)) for case in shown),

@@ -4,7 +4,8 @@ What belongs here: which answers are missing, and one call's outcome as a row. W
 scoring (judge).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -17,6 +18,7 @@ from evalops_core.run.budget import Spending
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.run.stage import run_stage
+from evalops_core.run.tally import CHUNK
 from evalops_core.store.results import CaseResults
 
 
@@ -36,8 +38,8 @@ async def generate(
 
     Returns why it was stopped before that, None where it was not.
     """
-    have = {(r.case_id, r.repeat) for r in results.responses(run.id) if r.error_class is None}
-    missing = [(case, repeat) for case, repeat in plan.jobs if (case.id, repeat) not in have]
+    done = results.count_answered(run.id)
+    missing = _Missing(run, plan, results, len(plan.cases) * plan.suite.repeats - done)
 
     async def answer(job: tuple[Case, int]) -> Sequence[Response]:
         case, repeat = job
@@ -54,9 +56,30 @@ async def generate(
         lambda rows: spending.save(partial(results.save_responses, run.id, rows)),
         concurrency=concurrency,
         failed=lambda rows: any(row.error_class for row in rows),
-        resumed=len(plan.jobs) - len(missing),
+        resumed=done,
         report=report,
     )
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """The jobs without an answer yet, a chunk of cases at a time: a suite may have more cases than fit into memory."""
+
+    run: EvalRun
+    plan: Plan
+    results: CaseResults
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[Case, int]]:
+        cases, repeats = self.plan.cases, self.plan.suite.repeats
+        fresh = self.count == len(cases) * repeats
+        for start in range(0, len(cases), CHUNK):
+            chunk = cases[start : start + CHUNK]
+            have = set[tuple[str, int]]() if fresh else self.results.answered(self.run.id, [c.id for c in chunk])
+            yield from ((c, repeat) for c in chunk for repeat in range(repeats) if (c.id, repeat) not in have)
 
 
 def _response(case: Case, repeat: int, reply: ChatReply, cost_usd: "Decimal | None") -> Response:

@@ -17,7 +17,7 @@ from evalops_core.domain.regression.measure import clusters_of
 from evalops_core.domain.regression.paired import paired_test
 from evalops_core.domain.regression.sample import Sample
 from evalops_core.domain.score import Outcome, Score, weigh_axes
-from evalops_core.run.finish import tuple_of
+from evalops_core.run.outcomes import axis_of
 from evalops_core.store.results import CaseResults
 
 ASSUMED_SD = 0.5  # of one case's score between repeats, on the 1–5 scale
@@ -119,7 +119,7 @@ def _within(runs: Sequence[EvalRun], results: CaseResults) -> float | None:
 
 def _by_case(run: EvalRun, rows: Sequence[ScoreRow]) -> dict[str, list[float]]:
     """The score of each scored repeat."""
-    weights = {tuple_of(axis): share for axis, share in run.weights.items()}
+    weights = {axis_of(axis): share for axis, share in run.weights.items()}
     axes: dict[tuple[str, int], dict[tuple[str, str], Outcome]] = {}
     for row in rows:
         axes.setdefault((row.case_id, row.repeat), {})[row.scorer, row.axis] = row.outcome

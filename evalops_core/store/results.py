@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     TextClause,
+    any_,
     bindparam,
     cast,
     column,
@@ -31,7 +32,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, Insert, insert
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from evalops_core.domain.eval_run import Response, ScoreRow
@@ -76,15 +77,52 @@ class CaseResults:
                 rows[key] = score
         self._save(SCORES, run_id, [_from_score(rows[key]) for key in sorted(rows)], also)
 
-    def responses(self, run_id: int) -> list[Response]:
-        """By case id, then repeat."""
+    def responses(self, run_id: int, cases: Sequence[str] | None = None) -> list[Response]:
+        """By case id, then repeat; of `cases` alone where they are given."""
         with self._engine.connect() as connection:
-            return [Response(**row) for row in connection.execute(_read(RESPONSES, run_id)).mappings()]
+            return [Response(**row) for row in connection.execute(_read(RESPONSES, run_id, cases)).mappings()]
 
-    def scores(self, run_id: int) -> list[ScoreRow]:
-        """By case id, repeat, scorer, axis."""
+    def scores(self, run_id: int, cases: Sequence[str] | None = None) -> list[ScoreRow]:
+        """By case id, repeat, scorer, axis; of `cases` alone where they are given."""
         with self._engine.connect() as connection:
-            return [_to_score(row) for row in connection.execute(_read(SCORES, run_id)).mappings()]
+            return [_to_score(row) for row in connection.execute(_read(SCORES, run_id, cases)).mappings()]
+
+    def case_ids(self, run_id: int, *, after: str = "", limit: int = _GROUP) -> list[str]:
+        """The ids of the cases that have a response, the first `limit` of those that come after `after`."""
+        ids = (
+            select(RESPONSES.c.case_id)
+            .where(RESPONSES.c.eval_run_id == run_id, RESPONSES.c.case_id > after)
+            .group_by(RESPONSES.c.case_id)
+            .order_by(RESPONSES.c.case_id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(ids))
+
+    def answered(self, run_id: int, cases: Sequence[str]) -> set[tuple[str, int]]:
+        """Those of `cases` with the repeats that have an answer."""
+        keys = select(RESPONSES.c.case_id, RESPONSES.c.repeat).where(
+            RESPONSES.c.eval_run_id == run_id, _of(RESPONSES, cases), RESPONSES.c.error_class.is_(None)
+        )
+        with self._engine.connect() as connection:
+            return {(row.case_id, row.repeat) for row in connection.execute(keys)}
+
+    def count_answered(self, run_id: int) -> int:
+        """How many responses are answers."""
+        count = select(func.count()).where(RESPONSES.c.eval_run_id == run_id, RESPONSES.c.error_class.is_(None))
+        with self._engine.connect() as connection:
+            return connection.execute(count).scalar_one()
+
+    def first_error(self, run_id: int) -> str | None:
+        """Why the first response by case id failed, of those that did."""
+        error = (
+            select(RESPONSES.c.error_text)
+            .where(RESPONSES.c.eval_run_id == run_id, RESPONSES.c.error_class.is_not(None))
+            .order_by(*RESPONSES.primary_key)
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(error).scalar_one_or_none()
 
     def copy_responses(self, from_run: int, to_run: int) -> int:
         """Gives `to_run` the responses of `from_run` by the rule of `save_responses`; returns how many it took.
@@ -124,8 +162,14 @@ def _columns(table: Table) -> list[Column[Any]]:
     return [item for item in table.c if item.name != "eval_run_id"]
 
 
-def _read(table: Table, run_id: int) -> Select[Any]:
-    return select(*_columns(table)).where(table.c.eval_run_id == run_id).order_by(*table.primary_key)
+def _read(table: Table, run_id: int, cases: Sequence[str] | None) -> Select[Any]:
+    rows = select(*_columns(table)).where(table.c.eval_run_id == run_id).order_by(*table.primary_key)
+    return rows if cases is None else rows.where(_of(table, cases))
+
+
+def _of(table: Table, cases: Sequence[str]) -> ColumnElement[bool]:
+    """One parameter however many they are."""
+    return table.c.case_id == any_(cast(list(cases), ARRAY(Text)))
 
 
 def _insert(table: Table, source: Select[Any]) -> Insert:

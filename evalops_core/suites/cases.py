@@ -6,14 +6,17 @@ prompt and scorers demand of a case (checks).
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Union, cast, overload
 
 from pydantic import ValidationError
 
 from evalops_core.domain.chat import Message
+from evalops_core.domain.packed_cases import PackedCases
 from evalops_core.domain.suite import Case
 from evalops_core.errors import ConfigError
 from evalops_core.suites.file_model import listed
@@ -22,6 +25,7 @@ from evalops_core.suites.plain_files import decoded, open_plain
 from evalops_core.suites.problems import config_error
 
 LARGEST_CASES = 100_000_000
+_PACKED_ABOVE = 2_000  # cases; below, their objects take a few megabytes and are quicker
 DEEPEST = 64
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "input": ("vars",),
@@ -35,10 +39,39 @@ class PlacedCase:
     case: Case
 
 
-def read_cases(file: Path) -> list[PlacedCase]:
+class PlacedCases(Sequence[PlacedCase]):
+    """A file's cases with their lines; `cases` are they alone, a tuple, or packed where there are very many."""
+
+    def __init__(self, cases: Sequence[Case], lines: Sequence[int]) -> None:
+        self.cases, self._lines = cases, lines
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    @overload
+    def __getitem__(self, index: int) -> PlacedCase: ...
+    @overload
+    def __getitem__(self, index: slice) -> "PlacedCases": ...
+    def __getitem__(self, index: Union[int, slice]) -> Union[PlacedCase, "PlacedCases"]:
+        if isinstance(index, slice):
+            return PlacedCases(self.cases[index], self._lines[index])
+        return PlacedCase(self._lines[index], self.cases[index])
+
+
+def read_cases(file: Path) -> PlacedCases:
     """At least one case, ids unique. ConfigError names the line; a file above `LARGEST_CASES` bytes is not read."""
-    placed: list[PlacedCase] = []
-    lines: dict[str, int] = {}
+    lines = array("L")
+    read = _read(file, lines)
+    few = tuple(islice(read, _PACKED_ABOVE + 1))
+    cases = few if len(few) <= _PACKED_ABOVE else PackedCases(chain(few, read))
+    if not cases:
+        raise ConfigError("there is no case in it; write one JSON object a line", file=file)
+    return PlacedCases(cases, lines)
+
+
+def _read(file: Path, lines: "array[int]") -> Iterator[Case]:
+    """The cases one by one, the line of each put to `lines`."""
+    seen: dict[str, int] = {}
     with open_plain(file, LARGEST_CASES) as handle:
         offset = 0
         for number, raw in enumerate(handle, start=1):
@@ -47,14 +80,12 @@ def read_cases(file: Path) -> list[PlacedCase]:
             if not text.strip():
                 continue
             case = _case(text, file, number)
-            if case.id in lines:
-                problem = f"{case.id!r} is on lines {lines[case.id]} and {number}; ids are unique, change one"
+            if case.id in seen:
+                problem = f"{case.id!r} is on lines {seen[case.id]} and {number}; ids are unique, change one"
                 raise ConfigError(problem, file=file, line=number, key="id")
-            lines[case.id] = number
-            placed.append(PlacedCase(number, case))
-    if not placed:
-        raise ConfigError("there is no case in it; write one JSON object a line", file=file)
-    return placed
+            seen[case.id] = number
+            lines.append(number)
+            yield case
 
 
 def _case(text: str, file: Path, line: int) -> Case:

@@ -39,7 +39,7 @@ def load_suite(folder: Path) -> Suite:
     placed = read_cases(cases_file)
     suite = Suite(
         feature=folder.name,
-        cases=tuple(item.case for item in placed),
+        cases=placed.cases,
         scorers=tuple(scorer.spec() for scorer in written.scorers),
         folder=folder,
         description=written.description.strip(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from evalops_core.run.finish import case_outcomes
+from evalops_core.run.outcomes import outcomes
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.suites.loader import load_suite
@@ -69,4 +69,4 @@ def test_a_run_killed_at_any_moment_is_finished_by_the_next_without_paying_store
     rows = results.responses(finished["id"]), results.scores(finished["id"])
     assert Counter(row.case_id for row in rows[0]) == {case.id: 1 for case in plan.cases}
     assert Counter((row.case_id, row.axis) for row in rows[1]).most_common(1)[0][1] == 1
-    assert len(case_outcomes(runs.get(finished["id"]), plan, *rows)) == CASES
+    assert len(outcomes(runs.get(finished["id"]), [case.id for case in plan.cases], *rows)) == CASES

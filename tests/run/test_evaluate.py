@@ -14,7 +14,7 @@ from evalops_core.domain.suite import Suite
 from evalops_core.domain.window import window_of
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.evaluate import answer, conclude, evaluate, score
-from evalops_core.run.finish import case_outcomes
+from evalops_core.run.outcomes import outcomes as of_rows
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Progress, silent
 from evalops_core.suites.loader import load_suite
@@ -42,7 +42,7 @@ def run(workshop: Workshop, suite: Suite, run_type: RunType = "manual", dagster_
 
 def outcomes(workshop: Workshop, plan: Plan, run: EvalRun) -> dict[str, Score | Unscored]:
     results = workshop.tools.results
-    return case_outcomes(run, plan, results.responses(run.id), results.scores(run.id))
+    return of_rows(run, [case.id for case in plan.cases], results.responses(run.id), results.scores(run.id))
 
 
 def interrupt(workshop: Workshop, plan: Plan, when: Callable[[Progress], bool]) -> None:
@@ -137,7 +137,7 @@ def test_each_manual_run_is_new_once_the_one_before_is_finished(
     first, second = run(workshop, suite, dagster_run_id="one"), run(workshop, suite, dagster_run_id="two")
     assert first.id != second.id
     assert first.score == second.score
-    assert mock_openai.stats()["requests"] == 20
+    assert mock_openai.stats()["by_kind"] == {"generate": 10, "judge": 5}, "judgments are taken, answers never"
 
 
 def test_results_of_another_prompt_are_not_continued(
@@ -176,7 +176,8 @@ def test_faults_leave_every_case_scored_or_with_its_reason_and_the_mean_unmoved(
     clean = outcomes(workshop, plan, run(workshop, suite, dagster_run_id="clean"))
     mock_openai.reset()
     mock_openai.configure(**FAULTS)
-    faulty = run(workshop, suite, dagster_run_id="faulty")
+    asked_anew = replace(plan, dagster_run_id="faulty", use_cache=False)
+    faulty = asyncio.run(evaluate(asked_anew, workshop.tools, silent))
     assert sum(mock_openai.outcomes().values()) > 420, "faults were really injected"
     seen = outcomes(workshop, plan, faulty)
     assert seen.keys() == clean.keys()
@@ -248,7 +249,7 @@ def test_a_changed_rubric_judges_the_stored_answers_without_paying_for_them_agai
     suite = make_suite(tmp_path, mock_openai.base_url, cases=6)
     first = run(workshop, suite, "scheduled", "first")
     folder = suite.folder / "suite.yaml"
-    folder.write_text(folder.read_text().replace("weight: 2", "weight: 9"))
+    folder.write_text(folder.read_text().replace("weight: 2", "weight: 9").replace("5 is clear.", "5 is plain."))
     changed = workshop.plan(
         load_suite(suite.folder), run_type="manual", partition_key=first.partition_key, dagster_run_id="rescore"
     )

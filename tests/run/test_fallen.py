@@ -22,9 +22,8 @@ def scored(engine: Engine) -> Scored:
 
 
 def moved(engine: Engine, run: EvalRun, **given: Any) -> MostMoved | None:
-    results = CaseResults(engine)
     cases = [Case("a", fields={"question": "a?"}, reference="the reference")]
-    return most_moved(engine, run, results.responses(run.id), results.scores(run.id), cases, **given)
+    return most_moved(engine, run, cases, **given)
 
 
 def prior(engine: Engine, run: EvalRun) -> int | None:

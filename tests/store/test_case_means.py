@@ -10,7 +10,7 @@ from evalops_core.domain.comparability import ComparabilityKey
 from evalops_core.domain.eval_run import Response, ScoreRow
 from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.window import window_of
-from evalops_core.run.finish import outcomes
+from evalops_core.run.outcomes import outcomes
 from evalops_core.store.case_means import case_means
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns, NewRun

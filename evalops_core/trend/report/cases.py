@@ -11,7 +11,7 @@ from evalops_core.domain.regression.sample import Sample
 from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.suite import Case
 from evalops_core.run.facts import words
-from evalops_core.run.finish import outcomes
+from evalops_core.run.outcomes import outcomes
 from evalops_core.trend.report.facts import AxisSaid, CaseRow, CaseSide, Excerpt
 from evalops_core.trend.report.texts import excerpt
 
