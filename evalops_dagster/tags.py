@@ -12,6 +12,7 @@ from evalops_core.errors import ConfigError
 RUN_TYPE = "evalops/run_type"
 LIMIT = "evalops/limit"
 CONFIRMS = "evalops/confirms"  # the eval run whose fall this Dagster run is to confirm
+NO_CACHE = "evalops/no_cache"  # `true`: the judge is asked even what it was asked before
 ROOT_RUN = "dagster/root_run_id"
 BY_COMMAND = "evalops/command"
 RETRY_NUMBER = "dagster/retry_number"
@@ -27,10 +28,12 @@ class RunTags:
     limit: int | None
     root_run_id: str
     confirms: int | None = None
+    use_cache: bool = True
 
 
 def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
-    """Whatever does not say `scheduled` was launched by hand; ConfigError for a limit that is no number.
+    """Whatever does not say `scheduled` was launched by hand; ConfigError for a limit that is no number, and for a
+    `no_cache` that is neither `true` nor `false`.
 
     A person's re-execution inherits the tag of the scheduled run and is by hand all the same; Dagster's own retry of it
     is not. So is what a person launches in the UI with the tag copied or typed in. A program that stands in for the
@@ -42,9 +45,13 @@ def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
     limit = tags.get(LIMIT)
     if limit is not None and (not limit.isdecimal() or int(limit) < 1):
         raise ConfigError(f"expected a whole number of cases from 1 up, not {limit!r}", key=f"tag {LIMIT}")
+    no_cache = tags.get(NO_CACHE, "false")
+    if no_cache not in ("true", "false"):
+        raise ConfigError(f"expected true or false, not {no_cache!r}", key=f"tag {NO_CACHE}")
     return RunTags(
         run_type="scheduled" if tags.get(RUN_TYPE) == "scheduled" and not by_person else "manual",
         limit=None if limit is None else int(limit),
         root_run_id=root,
         confirms=int(tags[CONFIRMS]) if tags.get(CONFIRMS, "").isdecimal() else None,
+        use_cache=no_cache == "false",
     )

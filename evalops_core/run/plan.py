@@ -26,7 +26,7 @@ class Plan:
     content hash of them and their code. `limit` takes the first cases only. `dagster_run_id` is
     the root of the Dagster run's re-executions. `asked_at` is when the run was launched, None for now; `past_windows`
     whether a window that had ended by then may be evaluated all the same. `confirms_run_id` is the scheduled run whose
-    fall this one, by hand, is to confirm.
+    fall this one, by hand, is to confirm. `use_cache` False asks the judge even what it was asked before.
     """
 
     suite: Suite
@@ -43,6 +43,7 @@ class Plan:
     asked_at: datetime | None = None
     past_windows: bool = False
     confirms_run_id: int | None = None
+    use_cache: bool = True
 
     @property
     def cases(self) -> Sequence[Case]:

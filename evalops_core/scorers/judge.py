@@ -5,10 +5,12 @@ its reply must be (judge_reply), retries and prices (providers). A judge that fa
 score; it never gives a low one.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from evalops_core.domain.chat import ChatModel, ChatReply, Usage
+from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Usage
+from evalops_core.domain.json import Json, canonical, content_hash
 from evalops_core.domain.score import Outcome, Score, Unscored
 from evalops_core.domain.scorer import JudgeSpec, Scored
 from evalops_core.errors import CallError
@@ -28,8 +30,31 @@ class JudgeScorer:
     model: ChatModel
     version: str = field(default=PROMPT_VERSION, init=False)
 
+    @property
+    def asked(self) -> str:
+        """Content hash of which judge is asked: model and endpoint as configured, and the parameters."""
+        return content_hash(self._whom())
+
+    def request(self, item: Item) -> ChatRequest:
+        """What the judge is asked about `item`."""
+        return judge_request(self.spec.rubric, item, self.model.ref)
+
+    def question(self, item: Item, request: ChatRequest) -> str:
+        """Digest of everything that the judgment of `item` by its `request` depends on: who is asked, how and what.
+
+        Names of the case and the scorer are in it, so that no two judgments of one run have the same: who asks twice
+        in a run wants two answers. Of the whole SHA-256, for one answer must never get another's judgment.
+        """
+        messages = [[message.role, message.content] for message in request.messages]
+        how = [self._whom(), request.parameters, request.json_schema]
+        whole: list[Json] = [item.case.id, self.spec.name, self.version, messages, how]
+        return hashlib.sha256(canonical(whole).encode()).hexdigest()
+
     async def score(self, item: Item) -> Sequence[Scored]:
-        request = judge_request(self.spec.rubric, item, self.model.ref)
+        return await self.judge(self.request(item))
+
+    async def judge(self, request: ChatRequest) -> Sequence[Scored]:
+        """The same for an item whose request is there already."""
         try:
             reply = await self.model.complete(request)
         except CallError as error:
@@ -48,6 +73,10 @@ class JudgeScorer:
             reason = f"the judge's reply could not be used, twice: {_with_cut_off(ratings.problem, second)}"
             return self._result(Unscored(reason), [reply, second])
         return self._result(ratings, [reply, second])
+
+    def _whom(self) -> list[Json]:
+        ref = self.model.ref
+        return [ref.base_url, ref.name, ref.parameters]
 
     def _result(self, found: Sequence[Rating] | Unscored, replies: Sequence[ChatReply]) -> Sequence[Scored]:
         outcomes: list[tuple[str, Outcome, str | None]]

@@ -25,6 +25,7 @@ from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.settings import Settings
 from evalops_core.store.gate import Gate
+from evalops_core.store.judge_cache import JudgeCache, count_taken
 from evalops_core.store.outbox import Outbox
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
@@ -50,6 +51,10 @@ class Workshop:
         """The messages that are owed to people."""
         return Outbox(self.engine)
 
+    def judgments_from_cache(self, run_id: int) -> int:
+        """How many judgments of the eval run were taken from earlier runs, without a call."""
+        return count_taken(self.engine, run_id)
+
     def plan(
         self,
         suite: Suite,
@@ -60,6 +65,7 @@ class Workshop:
         dagster_run_id: str | None = None,
         asked_at: datetime | None = None,
         confirms_run_id: int | None = None,
+        use_cache: bool = True,
     ) -> Plan:
         """The plan of one eval run of `suite`, for the current window where `partition_key` is None.
 
@@ -84,6 +90,7 @@ class Workshop:
             asked_at=asked_at,
             past_windows=self.settings.allow_past_windows,
             confirms_run_id=confirms_run_id,
+            use_cache=use_cache,
         )
 
 
@@ -105,10 +112,17 @@ def workshop_over(engine: Engine, settings: Settings, report: Report | None = No
         ledger=SpendLedger(engine),
         spending=spending_rules(settings),
         price_of=partial(price_of, settings),
-        connect=partial(connect, settings),
+        connect=partial(connect, settings, cache=judge_cache(engine, settings)),
         now=lambda: datetime.now(timezone.utc),
     )
     return Workshop(settings, engine, tools, report)
+
+
+def judge_cache(engine: Engine, settings: Settings) -> JudgeCache | None:
+    """None where the settings want none."""
+    if not settings.judge_cache or settings.judge_cache_days == 0:
+        return None
+    return JudgeCache(engine, settings.judge_cache_days)
 
 
 def spending_rules(settings: Settings) -> SpendingRules:

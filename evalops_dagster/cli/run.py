@@ -14,16 +14,16 @@ import typer
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
 
-    from evalops_core.domain.eval_run import EvalRun
     from evalops_core.domain.suite import Suite
     from evalops_core.settings import Settings
+    from evalops_dagster.cli.run_result import RunResult
 
 
 @dataclass
 class _Outcome:
     """What became of the features so far; a problem keeps its feature's name."""
 
-    runs: "list[EvalRun]" = field(default_factory=list["EvalRun"])
+    runs: "list[RunResult]" = field(default_factory=list["RunResult"])
     problems: list[tuple[str, Exception]] = field(default_factory=list[tuple[str, Exception]])
     interrupted: bool = False
 
@@ -39,17 +39,20 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N cases only, to try a suite out.")
     ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Ask the judge even what it was asked before.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON on stdout.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show calls, tokens and cost; call nothing.")] = False,
 ) -> None:
     """Evaluate features now, for the current window, as manual runs.
 
     Everything is stored and shows in Dagster, but a run by hand never enters the trend and never counts as a baseline.
-    One that was interrupted goes on where it stopped. Progress is on stderr, the result on stdout.
+    One that was interrupted goes on where it stopped. What an earlier run has asked the judge in the very same words is
+    not asked again. Progress is on stderr, the result on stdout.
 
     \b
       evalops run                              every feature
       evalops run --feature explain --limit 5  five cases of one, to try it out
+      evalops run --no-cache                   judge every answer anew
       evalops run --json | jq '.[].score'
 
     Exit codes: 0 fine, 2 usage or configuration, 3 a run is invalid (too few cases have a score) or partial (a hard
@@ -60,6 +63,7 @@ def run(
     from evalops_core.wiring import read_suites
     from evalops_dagster.cli.console import known_feature, print_runs_json, runs_table
     from evalops_dagster.cli.plan_cost import cost_plans, print_costs
+    from evalops_dagster.tags import LIMIT, NO_CACHE
 
     settings = load_settings()
     suites = read_suites(settings)
@@ -70,15 +74,19 @@ def run(
         print_costs(cost_plans(chosen, settings, limit), as_json=as_json)
         return
     outcome = _Outcome(problems=[] if feature else [(name, ConfigError(why)) for name, why in suites.broken.items()])
-    _evaluate_all(chosen, settings, limit, outcome)
+    tags = ({} if limit is None else {LIMIT: str(limit)}) | ({NO_CACHE: "true"} if no_cache else {})
+    _evaluate_all(chosen, settings, tags, outcome)
     if as_json:
         print_runs_json(outcome.runs)
     else:
         runs_table(outcome.runs)
+        for result in outcome.runs:
+            if result.judgments_from_cache:
+                typer.echo(f"{result.feature}: {result.judgments_from_cache} judgments from the cache, without a call")
     _end(outcome)
 
 
-def _evaluate_all(chosen: "list[Suite]", settings: "Settings", limit: int | None, outcome: _Outcome) -> None:
+def _evaluate_all(chosen: "list[Suite]", settings: "Settings", tags: dict[str, str], outcome: _Outcome) -> None:
     """Feature by feature; what is wrong with one does not keep the others from being evaluated."""
     from evalops_core.wiring import while_needed
     from evalops_dagster.cli.instance import open_instance
@@ -93,7 +101,7 @@ def _evaluate_all(chosen: "list[Suite]", settings: "Settings", limit: int | None
         with interruptible(), to_stderr, brief_warnings(), while_needed(settings), open_instance() as instance:
             for suite in chosen:
                 with _noted(suite.feature, outcome):
-                    outcome.runs.append(_evaluate(suite, settings, instance, limit))
+                    outcome.runs.append(_evaluate(suite, settings, instance, tags))
     except KeyboardInterrupt:
         outcome.interrupted = True
 
@@ -106,19 +114,20 @@ def _noted(feature: str, outcome: _Outcome) -> Generator[None, None, None]:
         outcome.problems.append((feature, error))
 
 
-def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance", limit: int | None) -> "EvalRun":
+def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance", tags: dict[str, str]) -> "RunResult":
     """One Dagster run of one feature's chain in this process. KeyboardInterrupt if it was interrupted."""
     import dagster as dg
 
     from evalops_core.errors import EvalOpsError
     from evalops_core.wiring import installed_since, open_workshop
     from evalops_dagster.cli.console import progress_bar
+    from evalops_dagster.cli.run_result import result_of
     from evalops_dagster.definitions import build_definitions
     from evalops_dagster.jobs import job_name
-    from evalops_dagster.tags import BY_COMMAND, LIMIT
+    from evalops_dagster.tags import BY_COMMAND
 
     with progress_bar(suite.feature) as report, open_workshop(settings, report) as workshop:
-        plan = workshop.plan(suite, run_type="manual", limit=limit)
+        plan = workshop.plan(suite, run_type="manual")
         definitions = build_definitions(
             suites={suite.feature: suite}, since=installed_since(settings), workshop=workshop
         )
@@ -128,7 +137,7 @@ def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance",
             asset_selection=[
                 dg.AssetKey([suite.feature, step]) for step in ("golden_cases", "responses", "judgments", "eval_score")
             ],
-            tags={BY_COMMAND: "run"} | ({} if limit is None else {LIMIT: str(limit)}),
+            tags={BY_COMMAND: "run", **tags},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
@@ -136,7 +145,7 @@ def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance",
         stored = workshop.tools.runs.of_dagster_run(suite.feature, plan.window.key, result.run_id)
         if stored is None:
             raise EvalOpsError("the Dagster run ended without an eval run; see the UI")
-        return stored
+        return result_of(stored, workshop.judgments_from_cache(stored.id))
 
 
 def _ensure_success(result: "ExecuteInProcessResult") -> None:

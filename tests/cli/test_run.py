@@ -89,6 +89,19 @@ def test_what_a_scorer_prints_stays_out_of_the_json(evalops: Evalops, mock_opena
     assert "a scorer that prints" in said.err
 
 
+def test_the_judge_is_not_asked_the_same_again_unless_told_to(
+    evalops: Evalops, mock_openai: MockOpenAI, suites: Path
+) -> None:
+    write_suite(suites, mock_openai.base_url, cases=3)
+    for options, taken, calls in (["--json"], 0, 3), (["--json"], 3, 3), (["--json", "--no-cache"], 0, 6):
+        said = evalops("run", *options)
+        assert said.code == 0, said.err
+        (run,) = json.loads(said.out)
+        assert (run["judgments_from_cache"], run["judge_model_id"], run["n"]) == (taken, "mock-judge", 3)
+        assert mock_openai.stats()["by_kind"]["judge"] == calls
+    assert "orders: 3 judgments from the cache, without a call\n" in evalops("run").out
+
+
 @pytest.mark.parametrize("command", [["dev", "--port", "0"], ["run"], ["trend"], ["db", "current"]])
 def test_a_home_that_cannot_be_used_is_one_sentence(
     evalops: Evalops,

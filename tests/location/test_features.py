@@ -180,14 +180,22 @@ def test_a_scheduled_window_that_is_done_is_shown_again_without_a_call(
     assert shown(second, ["orders", "eval_score"])["score"] == shown(first, ["orders", "eval_score"])["score"]
 
 
-def test_judgments_alone_judge_stored_answers_again(
-    suite: Suite, workshop: Workshop, instance: dg.DagsterInstance, mock_openai: MockOpenAI
+@pytest.mark.parametrize(("tags", "taken"), [({}, 12), ({"evalops/no_cache": "true"}, 0)])
+def test_judgments_alone_judge_stored_answers_again_and_show_how_many_were_taken_from_the_cache(
+    suite: Suite,
+    workshop: Workshop,
+    instance: dg.DagsterInstance,
+    mock_openai: MockOpenAI,
+    tags: dict[str, str],
+    taken: int,
 ) -> None:
-    materialize(suite, workshop, instance)
-    again = materialize(suite, workshop, instance, steps=("judgments", "eval_score"))
+    first = materialize(suite, workshop, instance)
+    again = materialize(suite, workshop, instance, steps=("judgments", "eval_score"), tags=tags)
     assert again.success
-    assert mock_openai.stats()["by_kind"] == {"generate": 12, "judge": 24}
+    assert mock_openai.stats()["by_kind"] == {"generate": 12, "judge": 24 - taken}
     assert len(workshop.tools.runs.recent("orders", 10)) == 2
+    shown_as = [shown(result, ["orders", "judgments"])["judgments from the cache"] for result in (first, again)]
+    assert shown_as == [0, taken]
 
 
 def test_too_few_scored_cases_fail_the_coverage_check_and_leave_a_gap_instead_of_a_zero(

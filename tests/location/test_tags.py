@@ -34,5 +34,12 @@ def test_a_limit_that_is_no_number_of_cases_is_refused(limit: str) -> None:
         read_tags("run", {"evalops/limit": limit})
 
 
+def test_the_judge_is_asked_what_it_was_asked_before_where_a_tag_says_so() -> None:
+    assert [read_tags("run", tags).use_cache for tags in ({}, {"evalops/no_cache": "false"})] == [True, True]
+    assert read_tags("run", {"evalops/no_cache": "true"}).use_cache is False
+    with pytest.raises(ConfigError, match=r"tag evalops/no_cache.*true or false, not 'yes'"):
+        read_tags("run", {"evalops/no_cache": "yes"})
+
+
 def test_a_limit_is_a_number_of_cases() -> None:
     assert read_tags("run", {"evalops/limit": "5"}).limit == 5

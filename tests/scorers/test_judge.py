@@ -2,16 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalops_core.domain.chat import ChatRequest, Message, Usage
+from evalops_core.domain.chat import ChatRequest, Message, ModelRef, Usage
 from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.scorer import Axis, JudgeSpec, Rubric, Scored, axes_of
 from evalops_core.domain.suite import Case
 from evalops_core.errors import CallError, PermanentError, TransientError
+from evalops_core.scorers.judge import JudgeScorer
 from evalops_core.scorers.judge_prompt import delimiter
 from evalops_core.scorers.judge_reply import reply_schema
 from evalops_core.scorers.protocol import Item
@@ -186,3 +189,66 @@ def test_whatever_a_judge_says_every_axis_has_one_outcome(first: str, second: st
     found = score(SPEC, item_of(answer), judge=ScriptedJudge(first, second))
     assert [scored.axis for scored in found] == [axis.name for axis in axes_of(SPEC)]
     assert all(isinstance(scored.outcome, Unscored) for scored in found)
+
+
+class NamedJudge(ScriptedJudge):
+    """Says nothing and is of this name and place."""
+
+    def __init__(self, ref: ModelRef) -> None:
+        super().__init__()
+        self._ref = ref
+
+
+REF = ModelRef("judge", "http://judge.invalid/v1", {"seed": 1})
+ITEM = item_of("hi", reference="hello")
+OTHER_AXES = (AXES[0], replace(AXES[1], description="Is it true?"))
+
+
+def question(item: Item = ITEM, spec: JudgeSpec = SPEC, ref: ModelRef = REF) -> str:
+    scorer = JudgeScorer(spec, NamedJudge(ref))
+    return scorer.question(item, scorer.request(item))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"item": replace(ITEM, answer="hi ")},
+        {"item": replace(ITEM, prompt=[Message("user", "Say it now.")])},
+        {"item": replace(ITEM, prompt=[Message("system", "Say it.")])},
+        {"item": replace(ITEM, case=replace(ITEM.case, reference=["hello"]))},
+        {"item": replace(ITEM, case=replace(ITEM.case, id="c2"))},
+        {"spec": replace(SPEC, name="second")},
+        {"spec": replace(SPEC, rubric=replace(SPEC.rubric, instructions="Mind nobody."))},
+        {"spec": replace(SPEC, rubric=replace(SPEC.rubric, axes=OTHER_AXES))},
+        {"spec": replace(SPEC, rubric=replace(SPEC.rubric, axes=AXES[::-1]))},
+        {"ref": replace(REF, name="judge-2")},
+        {"ref": replace(REF, base_url="http://other.invalid/v1")},
+        {"ref": replace(REF, parameters={"seed": 2})},
+        {"ref": replace(REF, parameters={"seed": 1, "temperature": 0})},
+    ],
+)
+def test_whatever_a_judgment_depends_on_makes_another_question(other: dict[str, Any]) -> None:
+    assert question(**other) != question()
+
+
+def test_another_version_of_the_judges_words_makes_another_question() -> None:
+    newer = JudgeScorer(SPEC, NamedJudge(REF))
+    object.__setattr__(newer, "version", "next")
+    assert newer.question(ITEM, newer.request(ITEM)) != question()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"item": replace(ITEM, case=replace(ITEM.case, metadata={"seen": True}))},
+        {"spec": replace(SPEC, weight=3.0)},
+        {"spec": replace(SPEC, rubric=replace(SPEC.rubric, axes=(AXES[0], replace(AXES[1], weight=9.0))))},
+        {"ref": replace(REF, api_key_env="ANOTHER_KEY")},
+    ],
+)
+def test_what_the_judge_never_gets_to_see_is_no_part_of_the_question(same: dict[str, Any]) -> None:
+    assert question(**same) == question()
+
+
+def test_an_answer_with_what_utf_8_cannot_hold_is_a_question_too() -> None:
+    assert len(question(replace(ITEM, answer="lone \ud800, nul \x00"))) == 64

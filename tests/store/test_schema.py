@@ -26,6 +26,7 @@ ALL = [
     "0008_incidents",
     "0009_statistics",
     "0010_trend",
+    "0011_judge_cache",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

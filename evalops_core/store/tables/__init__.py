@@ -16,6 +16,7 @@ from evalops_core.store.tables.alerts import (
 )
 from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
 from evalops_core.store.tables.drift import DRIFT_CENTROIDS, LLM_TRACES
+from evalops_core.store.tables.judgments import JUDGE_CACHE
 from evalops_core.store.tables.operations import DEPLOYMENT, SPEND, SPEND_HOLDS
 from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES, UNCHECKED, VALID
 
@@ -28,6 +29,7 @@ __all__ = [
     "EVAL_TREND",
     "INCIDENTS",
     "INCIDENTS_OPEN",
+    "JUDGE_CACHE",
     "LLM_TRACES",
     "METADATA",
     "ONE_SCHEDULED",
