@@ -39,6 +39,15 @@ class ModelPrice(BaseModel):
     output_per_mtok: Decimal = Field(ge=0)
 
 
+class RateLimit(BaseModel):
+    """What an endpoint may be asked for one model; None for any number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+
+
 class Settings(BaseSettings):
     """Read once from `EVALOPS_…` variables (an empty one counts as absent), then frozen."""
 
@@ -76,6 +85,18 @@ class Settings(BaseSettings):
     judge_parameters: dict[str, Any] = Field(
         default_factory=dict, description='Parameters of its requests as JSON, e.g. {"temperature": 0}.'
     )
+    judge_cache: bool = Field(
+        default=True,
+        description="Whether runs by hand take an earlier run's judgment where the judge would be asked the very same; "
+        "`evalops run --no-cache` does not.",
+    )
+    judge_cache_days: int = Field(
+        default=30, ge=0, description="For how many days a judgment may be taken; 0 keeps none."
+    )
+    judge_cache_scheduled: bool = Field(
+        default=False,
+        description="Whether scheduled runs do so, too: cheaper, but a judge that drifts goes unnoticed for as long.",
+    )
     embedding_model: str | None = Field(
         default=None, description="Model for embedding similarity; the embedded one without it."
     )
@@ -87,10 +108,33 @@ class Settings(BaseSettings):
         default=None, description="Its key; OPENAI_API_KEY without it, and only for api.openai.com."
     )
 
-    max_concurrency: int = Field(default=8, ge=1, le=1000, description="Model calls in flight in one eval run.")
+    max_concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Model calls in flight in one eval run; fewer where the endpoint refuses some or slows down. "
+        "Without it, as many as it is found to take, up to 100.",
+    )
+    rate_limits: dict[str, RateLimit] = Field(
+        default_factory=dict,
+        description="Limits by model as JSON, `*` for each of the others, none without it: "
+        '{"my-model": {"requests_per_minute": 500, "tokens_per_minute": 200000}}.',
+    )
     call_timeout_s: float = Field(default=60.0, gt=0, description="How long one attempt at a call may take.")
     call_deadline_s: float = Field(default=300.0, gt=0, description="How long a call may take with all its retries.")
     call_max_attempts: int = Field(default=8, ge=1, description="Attempts at one call, the first included.")
+    case_deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="How long all calls for one answer, or for one judgment with its repair, may take together; "
+        "without it, each call has its own deadline.",
+    )
+    run_deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="How long after its launch an eval run may start calls: what is missing then makes it partial. Any "
+        "time without it.",
+    )
 
     daily_budget_usd: Decimal = Field(
         default=Decimal(0),

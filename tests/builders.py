@@ -83,4 +83,5 @@ def environment(url: SecretStr, home: Path, suites: Path, base_url: str) -> dict
         "EVALOPS_JUDGE_MODEL": "mock-judge",
         "EVALOPS_JUDGE_BASE_URL": base_url,
         "EVALOPS_CALL_TIMEOUT_S": "5",
+        "EVALOPS_MAX_CONCURRENCY": "8",  # so that a kill loses no more than a test can count
     }

@@ -5,7 +5,6 @@ Works with OpenAI, vLLM, llama.cpp, Ollama, LM Studio, OpenRouter and Azure-styl
 there and insists on little: `choices[0].message` alone.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,8 @@ from evalops_core.domain.json import Json
 from evalops_core.errors import CallError
 from evalops_core.providers.foreign import count, first, items, mapping, string
 from evalops_core.providers.http import Answer, Endpoint
-from evalops_core.providers.retry import BeforeRetry, CallPolicy
+from evalops_core.providers.pace import Allowance, Pace
+from evalops_core.providers.retry import BeforeRetry, CallPolicy, deadline_of
 
 _SCHEMA_WORDS = ("response_format", "json_schema", "structured output", "guided", "grammar")
 
@@ -27,7 +27,7 @@ class ChatClient:
 
     `session` belongs to the running event loop (see `http.open_session`) and is shared with other clients. `base_url`
     is where to call, if `ref` does not say so itself (the embedded model's ref says `embedded`, its server has a
-    port). ConfigError where it is no address.
+    port). ConfigError where it is no address. `pace` and `allowance`: see `Endpoint`.
 
     An endpoint that refuses structured output, or a parameter of the request (400 or 422 naming it: reasoning models
     take no temperature), is asked once more without, and then never again by this client; whoever asks for a schema
@@ -42,9 +42,13 @@ class ChatClient:
         policy: CallPolicy,
         *,
         base_url: str | None = None,
+        pace: Pace | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._ref = ref
-        self._endpoint = Endpoint(session, base_url or ref.base_url, "chat/completions", api_key, policy)
+        self._endpoint = Endpoint(
+            session, base_url or ref.base_url, "chat/completions", api_key, policy, pace, allowance
+        )
         self._takes_schema = True
         self._refused: set[str] = set()
 
@@ -59,7 +63,7 @@ class ChatClient:
         a suite may pass `tools`). A reply without any of these is an empty text (a reasoning model that ran out of
         tokens), unless the endpoint says that it filtered it: PermanentError.
         """
-        deadline = asyncio.get_running_loop().time() + self._endpoint.policy.deadline_s
+        deadline = deadline_of(self._endpoint.policy)
         spent = 0
         while True:
             schema = request.json_schema if self._takes_schema else None

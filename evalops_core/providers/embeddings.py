@@ -17,6 +17,7 @@ from evalops_core.domain.chat import Embedded, EmbeddingModel, Usage
 from evalops_core.errors import PermanentError
 from evalops_core.providers.foreign import count, mapping, string
 from evalops_core.providers.http import Endpoint
+from evalops_core.providers.pace import Allowance, Pace
 from evalops_core.providers.retry import BeforeRetry, CallPolicy
 
 _BATCH = 256  # texts a request: within the limits of every endpoint we know of
@@ -26,10 +27,18 @@ class EmbeddingClient:
     """An `EmbeddingModel` on `POST {base_url}/embeddings`, all texts in one request; `session` as for `ChatClient`."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, name: str, base_url: str, api_key: SecretStr | None, policy: CallPolicy
+        self,
+        session: aiohttp.ClientSession,
+        name: str,
+        base_url: str,
+        api_key: SecretStr | None,
+        policy: CallPolicy,
+        *,
+        pace: Pace | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._name = name
-        self._endpoint = Endpoint(session, base_url, "embeddings", api_key, policy)
+        self._endpoint = Endpoint(session, base_url, "embeddings", api_key, policy, pace, allowance)
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ case costs: a seventh of the CPU of the `openai` package, a third of httpx at it
 """
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,8 +21,17 @@ from yarl import URL
 
 from evalops_core.domain.json import Json
 from evalops_core.errors import CallError, ConfigError, PermanentError
-from evalops_core.providers.foreign import mapping, parsed, string
-from evalops_core.providers.retry import BeforeRetry, CallPolicy, TryLaterError, retry_after_s, with_retries
+from evalops_core.providers.foreign import count, mapping, parsed, string
+from evalops_core.providers.pace import Allowance, CancelledUnsentError, NotSentError, Pace, TooLateError
+from evalops_core.providers.retry import (
+    BeforeRetry,
+    CallPolicy,
+    Deadline,
+    TryLaterError,
+    deadline_of,
+    retry_after_s,
+    with_retries,
+)
 
 _LONGEST_MESSAGE = 300
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -51,13 +61,22 @@ async def open_session(max_connections: int) -> AsyncGenerator[aiohttp.ClientSes
 class Endpoint:
     """One path under an API root; `base_url` may carry a query (`?api-version=…`), which every request repeats.
 
+    Each attempt waits for its turn by `pace` and for what `allowance` allows, where there are such.
     ConfigError where `base_url` is no address.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, path: str, api_key: SecretStr | None, policy: CallPolicy
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        path: str,
+        api_key: SecretStr | None,
+        policy: CallPolicy,
+        pace: Pace | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.policy = policy
+        self._pace, self._allowance = pace, allowance
         self._session = session
         self._key = api_key.get_secret_value().strip() if api_key else ""
         try:
@@ -75,28 +94,83 @@ class Endpoint:
             self._headers.update({"api-key": self._key} if azure else {"Authorization": f"Bearer {self._key}"})
 
     async def post(
-        self, payload: Mapping[str, Json], *, deadline: float | None = None, before_retry: BeforeRetry | None = None
+        self, payload: Mapping[str, Json], *, deadline: Deadline | None = None, before_retry: BeforeRetry | None = None
     ) -> Answer:
-        """The answer, or TransientError / PermanentError. `deadline` and `before_retry`: see `with_retries`."""
+        """The answer, or TransientError / PermanentError. `deadline` and `before_retry`: see `with_retries`.
+
+        Waiting for a turn is neither an attempt's time nor its latency. TooLateError where the policy's `ends_at` comes
+        first; CancelledUnsentError where it is cancelled while an attempt waits.
+        """
         try:
             data = orjson.dumps(payload, default=_plain)
         except TypeError as error:
             raise PermanentError(f"the request cannot be written as JSON: {error}", attempts=1) from None
-        loop = asyncio.get_running_loop()
+        ends = deadline or deadline_of(self.policy)
 
-        async def send(timeout_s: float) -> tuple[Mapping[str, Any], float]:
-            start = loop.time()
-            body = await self._once(data, timeout_s)
-            return body, loop.time() - start
+        async def send(_: float) -> tuple[Mapping[str, Any], float]:
+            return await self._in_turn(data, ends)
 
-        (body, latency_s), attempts = await with_retries(
-            send, self.policy, deadline=deadline, before_retry=before_retry
-        )
+        (body, latency_s), attempts = await with_retries(send, self.policy, deadline=ends, before_retry=before_retry)
         return Answer(body, latency_s, attempts)
 
     def error(self, message: str, *, status: int | None = None, maybe_billed: bool = False) -> PermanentError:
         """A PermanentError of this endpoint, fit to be shown: no key in it, and short."""
         return PermanentError(f"{self.host} {self._shown(message)}", status=status, maybe_billed=maybe_billed)
+
+    async def _in_turn(self, data: bytes, deadline: Deadline) -> tuple[Mapping[str, Any], float]:
+        """One attempt, when its turn has come: the answer's body, and how long it took."""
+        now, pace = asyncio.get_running_loop().time, self._pace
+        latest = min(deadline.at, self.policy.ends_at)
+        try:
+            estimate = await self._allowed(data, latest)
+            ticket = await pace.turn(latest=latest, patience_s=deadline.left_s(now())) if pace else None
+        except NotSentError:
+            raise self._not_sent(deadline, now()) from None
+        start = now()
+        deadline.begin(start)
+        timeout_s = max(0.001, min(self.policy.timeout_s, deadline.left_s(start)))
+        failure: BaseException | None = None
+        try:
+            body = await self._once(data, timeout_s)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            taken_s = now() - start
+            if pace is not None and ticket is not None:
+                refused = failure if isinstance(failure, TryLaterError) else None
+                pace.ended(
+                    ticket,
+                    answered=failure is None,
+                    status=refused.status if refused else None,
+                    retry_after_s=refused.retry_after_s if refused else None,
+                    timed_out=taken_s >= timeout_s,
+                )
+        if self._allowance is not None:
+            self._allowance.settle(estimate, _tokens(body))
+        return body, taken_s
+
+    async def _allowed(self, data: bytes, latest: float) -> float:
+        if self._allowance is None:
+            return 0.0
+        left = latest - asyncio.get_running_loop().time()
+        try:
+            return await asyncio.wait_for(self._allowance.take(len(data)), left if math.isfinite(left) else None)
+        except asyncio.TimeoutError:
+            raise NotSentError from None
+        except asyncio.CancelledError:
+            raise CancelledUnsentError from None
+
+    def _not_sent(self, deadline: Deadline, now: float) -> CallError:
+        if now >= self.policy.ends_at:
+            return TooLateError(f"{self.host} is asked no more: the run's deadline has passed")
+        closed_s = self._pace.controller.closed_until - now if self._pace else 0.0
+        left_s = max(deadline.left_s(now), 0.0)
+        if closed_s >= left_s:
+            return NotSentError(
+                f"{self.host} asks everybody to wait {closed_s:.4g} s and {left_s:.4g} s are left for this call"
+            )
+        return NotSentError(f"{self.host} took too many calls before this one: its deadline has passed")
 
     async def _once(self, data: bytes, timeout_s: float) -> Mapping[str, Any]:
         try:
@@ -155,6 +229,14 @@ class Endpoint:
             text = text.replace(self._key, "***")
         line = " ".join(_BEARER.sub(r"\1***", text).split())
         return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _tokens(body: Mapping[str, Any]) -> int | None:
+    """What an answer says that it and its question took; None where it says nothing."""
+    usage = mapping(body.get("usage"))
+    counts = [count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens")]
+    known = [tokens for tokens in counts if tokens is not None]
+    return sum(known) if known else None
 
 
 def _complaint(raw: bytes) -> tuple[str, frozenset[str]]:

@@ -7,6 +7,7 @@ another try (http). The loop is tenacity's; its 10–20 µs a call are little be
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -32,6 +33,56 @@ class CallPolicy:
     max_attempts: int = 8
     base_backoff_s: float = 0.5
     max_backoff_s: float = 30.0
+    case_deadline_s: float = math.inf  # for all calls of one answer, or of one judgment
+    ends_at: float = math.inf  # an instant of the loop's clock after which no attempt is sent
+
+
+class Deadline:
+    """The end of a call with all its retries: `seconds` after it began, which it does when it is first sent.
+
+    Until then it waits for its turn, as long as that takes: that others are many is no fault of this call. It ends
+    `within` another deadline, which begins with it at the latest.
+    """
+
+    __slots__ = ("_at", "_seconds", "_within")
+
+    def __init__(self, seconds: float, within: "Deadline | None" = None) -> None:
+        self._seconds, self._within, self._at = seconds, within, math.inf
+
+    @property
+    def at(self) -> float:
+        """An instant of the loop's clock; infinity before it began."""
+        return self._at if self._within is None else min(self._at, self._within.at)
+
+    def begin(self, now: float) -> None:
+        """The call is sent; the first time counts."""
+        if self._at == math.inf:
+            self._at = now + self._seconds
+            if self._within is not None:
+                self._within.begin(now)
+
+    def left_s(self, now: float) -> float:
+        """All of them before it began."""
+        left = min(self._seconds, self._at - now)
+        return left if self._within is None else min(left, self._within.left_s(now))
+
+
+_CASE: ContextVar["list[Deadline] | None"] = ContextVar("case", default=None)
+
+
+def begin_case() -> None:
+    """The calls that this task makes from now on, and tasks that it starts, share one deadline (`case_deadline_s`)."""
+    _CASE.set([])
+
+
+def deadline_of(policy: CallPolicy) -> Deadline:
+    """A call's own, within its case's where it belongs to one."""
+    case = _CASE.get()
+    if case is None or policy.case_deadline_s == math.inf:
+        return Deadline(policy.deadline_s)
+    if not case:
+        case.append(Deadline(policy.case_deadline_s))
+    return Deadline(policy.deadline_s, case[0])
 
 
 class TryLaterError(TransientError):
@@ -56,27 +107,29 @@ async def with_retries(
     send: Callable[[float], Awaitable[T]],
     policy: CallPolicy,
     *,
-    deadline: float | None = None,
+    deadline: Deadline | None = None,
     before_retry: BeforeRetry | None = None,
 ) -> tuple[T, int]:
     """What `send(timeout_s)` returns, and the number of attempts it took.
 
-    `deadline` is an instant of the running loop's clock; without it, `policy.deadline_s` from now. Only a
-    `TryLaterError` is tried again; where the next attempt could only start after the deadline, the call is given up at
-    once. `before_retry` is awaited before each further attempt, with what became of the last one; an exception of its
-    ends the call. Raises TransientError once given up, and lets every other exception through (CallErrors with their
-    attempts).
+    `deadline` begins in the first `send` that waited for its turn; without it, it is `policy.deadline_s` from now. Only
+    a `TryLaterError` is tried again; where the next attempt could only start after the deadline, the call is given up
+    at once. `before_retry` is awaited before each further attempt, with what became of the last one; an exception of
+    its ends the call. Raises TransientError once given up, and lets every other exception through (CallErrors with
+    their attempts).
     """
     now = asyncio.get_running_loop().time
     start = now()
-    end = start + policy.deadline_s if deadline is None else deadline
+    if deadline is None:
+        deadline = deadline_of(policy)
+        deadline.begin(start)
     backoff = wait_random_exponential(multiplier=policy.base_backoff_s, max=policy.max_backoff_s)
 
     def pause(state: RetryCallState) -> float:
         return _asked_pause(state) + backoff(state)
 
     def give_up(state: RetryCallState) -> bool:
-        return state.attempt_number >= policy.max_attempts or now() + state.upcoming_sleep >= end
+        return state.attempt_number >= policy.max_attempts or state.upcoming_sleep >= deadline.left_s(now())
 
     async def announce(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -94,9 +147,9 @@ async def with_retries(
         ):
             with attempt:
                 attempts += 1
-                return await send(max(0.001, min(policy.timeout_s, end - now()))), attempts
+                return await send(max(0.001, min(policy.timeout_s, deadline.left_s(now())))), attempts
     except TryLaterError as last:
-        reason = _why_given_up(last, attempts, policy, end - now(), now() - start)
+        reason = _why_given_up(last, attempts, policy, deadline.left_s(now()), now() - start)
         raise TransientError(
             f"{last}; {reason}", attempts=attempts, status=last.status, maybe_billed=last.maybe_billed
         ) from None

@@ -12,8 +12,10 @@ from typing import Protocol, TypeVar
 from evalops_core.domain.budget import Charge, Price, Purpose, bound, embedding_bound
 from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Embedded, EmbeddingModel, ModelRef, Usage
 from evalops_core.errors import CallError, ConfigError
+from evalops_core.providers.pace import CancelledUnsentError, TooLateError
 from evalops_core.providers.retry import BeforeRetry
 from evalops_core.run.budget import Spending
+from evalops_core.run.stage import StopStageError
 
 _ZERO = Decimal(0)
 
@@ -57,7 +59,10 @@ class Meter:
     spending: Spending
 
     async def call(self, most: Callable[[], Usage], send: Callable[[BeforeRetry], Awaitable[R]]) -> R:
-        """What `send` returns; StopStageError where a hard cap is reached. `most` bounds the tokens of one attempt."""
+        """What `send` returns. `most` bounds the tokens of one attempt.
+
+        StopStageError where a hard cap is reached, or the run's deadline has passed.
+        """
         spending, day = self.spending, self.spending.today()
 
         def worst_case() -> Decimal:
@@ -83,6 +88,14 @@ class Meter:
         held = True
         try:
             reply = await send(before_retry)
+        except TooLateError as error:  # nothing of it was sent that has not been charged
+            if held:
+                spending.release(worst, day)
+            raise StopStageError(str(error)) from None
+        except CancelledUnsentError:
+            if held:
+                spending.release(worst, day)
+            raise
         except CallError as error:
             if error.maybe_billed:
                 spending.charge(lost())
@@ -152,8 +165,12 @@ class FreeEmbeddings:
         return self.model.name
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
-        """See `EmbeddingModel`."""
-        return replace(await self.model.embed(texts), model=None, usage=Usage())
+        """See `EmbeddingModel`; StopStageError where the run's deadline has passed."""
+        try:
+            embedded = await self.model.embed(texts)
+        except TooLateError as error:
+            raise StopStageError(str(error)) from None
+        return replace(embedded, model=None, usage=Usage())
 
 
 def require_price(ref: ModelRef, price: Price, usage: Usage) -> None:

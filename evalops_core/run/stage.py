@@ -7,24 +7,33 @@ What belongs here: bounded concurrency and group commit. What does not: what a j
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from evalops_core.errors import EvalOpsError
+from evalops_core.providers.retry import begin_case
 from evalops_core.run.progress import Progress, Report
 
 Job = TypeVar("Job")
+Job_co = TypeVar("Job_co", covariant=True)
 Row = TypeVar("Row")
 
-_PATIENCE = 20  # jobs without a result before the stage stops, or twice the concurrency
+_PATIENCE = 20  # jobs without a result before the stage stops
 
 
 class StopStageError(EvalOpsError):
     """No further job may be started; those in flight may finish."""
 
 
+class Jobs(Protocol[Job_co]):
+    """A list, or something that makes each job when its turn comes: there may be more than fit into memory."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Job_co]: ...
+
+
 async def run_stage(
     name: str,
-    jobs: Sequence[Job],
+    jobs: "Jobs[Job]",
     work: Callable[[Job], Awaitable[Sequence[Row]]],
     save: Callable[[Sequence[Row]], None],
     *,
@@ -38,13 +47,14 @@ async def run_stage(
     `save` is called in a thread with what has piled up since its last call (group commit); a job counts as one of the
     `concurrency` until its rows are saved. `resumed` jobs were found done beforehand and only count for `report`;
     `failed` says of a job's rows whether they are results. Where none of the first jobs gives a result, the stage stops
-    too: an endpoint that is down would otherwise be asked, with all retries, for every case.
+    too, and gives up what is in flight: an endpoint that is down would otherwise be asked, with all retries, for every
+    case, or for as many as `concurrency`.
     Where the stage is cancelled, or a job or `save` raises, no new job is started, those in flight are cancelled, the
     rows that are there are saved, and the exception goes on. A job that raises StopStageError counts as not done: no
     new job is started, those in flight finish, and why is returned.
     """
     started, done, failures = time.monotonic(), resumed, 0
-    patience = max(_PATIENCE, 2 * concurrency)
+    ended, in_vain, hopeless = 0, 0, False  # known before the rows are durable: the others must not go on meanwhile
     total, stopped = resumed + len(jobs), list[str]()
     writer = _Writer(save)
     waiting = iter(jobs)
@@ -53,19 +63,34 @@ async def run_stage(
         report(Progress(name, done, total, resumed, failures, time.monotonic() - started))
 
     async def worker(todo: Iterator[Job]) -> None:
-        nonlocal done, failures
+        try:
+            await work_off(todo)
+        except asyncio.CancelledError:
+            if not hopeless:
+                raise
+
+    async def work_off(todo: Iterator[Job]) -> None:
+        nonlocal done, failures, ended, in_vain, hopeless
         for job in todo:
+            begin_case()
             try:
                 rows = await work(job)
             except StopStageError as stop:
                 stopped.append(str(stop))
                 return
+            without = failed(rows)
+            ended += 1
+            in_vain += without
+            if in_vain == ended == _PATIENCE:
+                stopped.append(f"none of the first {_PATIENCE} {name} succeeded")
+                hopeless = True
+                for task in tasks:
+                    if task is not asyncio.current_task():
+                        task.cancel()
             await writer.put(rows)
             done += 1
-            failures += failed(rows)
+            failures += without
             tell()
-            if failures == done - resumed == patience:
-                stopped.append(f"none of the first {patience} {name} succeeded")
             if stopped:
                 return
 

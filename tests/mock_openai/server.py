@@ -30,6 +30,17 @@ class Mock:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.record = Record()
+        self._bucket, self._filled_at = math.inf, 0.0
+
+    def takes_one_more(self, now: float) -> bool:
+        """Whether the bucket, which fills by `rps_limit` a second and holds as much, still holds one request."""
+        a_second = self.behaviour.rps_limit
+        self._bucket = min(a_second, self._bucket + (now - self._filled_at) * a_second)
+        self._filled_at = now
+        if self._bucket < 1:
+            return False
+        self._bucket -= 1
+        return True
 
     def control(self, path: str, body: bytes) -> bytes | None:
         """The answer to a request that is no question to a model; None if there is no such path."""
@@ -142,6 +153,8 @@ class Connection(asyncio.Protocol):
         if not behaviour.takes_schema and "json_schema" in _wanted_format(request):
             return "400"
         if behaviour.inflight_limit and record.in_flight > behaviour.inflight_limit:
+            return "429"
+        if behaviour.rps_limit and not self._mock.takes_one_more(time.monotonic()):
             return "429"
         left = answers.unit(drawn)
         for fault in (*FAULTS, *JUDGE_FAULTS) if entry.kind == "judge" else FAULTS:

@@ -26,6 +26,7 @@ class Behaviour:
     hang_s: float = 120.0
     retry_after: str = "1"  # header of a 429; empty: none
     retry_after_ms: str = ""
+    rps_limit: float = 0.0  # more requests a second than this (and as many at once) are answered 429; 0: any number
     inflight_limit: int = 0  # more requests than this at a time are answered 429; 0: any number
     fail_status: int = 0  # answers of this status come before all rates; 0: none
     fail_times: int = 0  # for the first so many tries of the same messages; 0: always

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalops_core.errors import CallError, PermanentError, TransientError
-from evalops_core.providers.retry import CallPolicy, TryLaterError, retry_after_s, with_retries
+from evalops_core.providers.retry import (
+    CallPolicy,
+    Deadline,
+    TryLaterError,
+    begin_case,
+    deadline_of,
+    retry_after_s,
+    with_retries,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 QUICK = CallPolicy(timeout_s=5, deadline_s=30, max_attempts=4, base_backoff_s=0.001, max_backoff_s=0.002)
@@ -129,3 +137,47 @@ def test_each_repetition_is_announced_before_it_is_made_and_may_be_refused() -> 
         asyncio.run(with_retries(send, QUICK, before_retry=before_retry))
     assert announced == [(1, True), (2, True)]
     assert len(sent) == 2
+
+
+def test_a_deadline_begins_with_the_first_attempt() -> None:
+    deadline = Deadline(10)
+    assert deadline.left_s(now=1000) == 10
+    deadline.begin(1000)
+    deadline.begin(1005)
+    assert (deadline.at, deadline.left_s(1004)) == (1010, 6)
+
+
+def test_the_calls_of_a_case_share_its_deadline_and_other_cases_have_their_own() -> None:
+    policy = CallPolicy(deadline_s=10, case_deadline_s=15)
+
+    async def case(now: float) -> list[float]:
+        begin_case()
+        first = deadline_of(policy)
+        first.begin(now)
+        second = deadline_of(policy)
+        left = [first.left_s(now), second.left_s(now + 3), second.left_s(now + 8)]
+        second.begin(now + 8)
+        return [*left, second.at - now]
+
+    async def cases() -> list[list[float]]:
+        return [*await asyncio.gather(case(100), case(500))]
+
+    assert asyncio.run(cases()) == [[10, 10, 7, 15]] * 2
+
+
+def test_a_call_of_no_case_has_its_own_deadline_alone() -> None:
+    deadline = deadline_of(CallPolicy(deadline_s=10, case_deadline_s=1))
+    assert deadline.left_s(0) == 10
+
+
+def test_a_case_that_is_out_of_time_makes_no_further_attempt() -> None:
+    policy = CallPolicy(timeout_s=5, deadline_s=60, case_deadline_s=0.2, base_backoff_s=0.001, max_backoff_s=0.001)
+    sent: list[float] = []
+
+    async def scene() -> None:
+        begin_case()
+        await with_retries(failing(99, lambda: TryLaterError("busy", retry_after_s=1), sent), policy)
+
+    with pytest.raises(TransientError, match="it asks to wait 1 s"):
+        asyncio.run(scene())
+    assert len(sent) == 1

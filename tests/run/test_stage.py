@@ -174,3 +174,55 @@ def test_a_job_that_stops_the_stage_lets_those_in_flight_finish_and_starts_no_ot
     assert asyncio.run(scenario()) == "the money is spent"
     assert sorted(shelf.rows) == [0, 2]
     assert sorted(started) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("concurrency", [1, 8, 100])
+def test_a_stage_without_any_result_gives_up_whatever_is_still_under_way(concurrency: int) -> None:
+    shelf, begun, given_up = Shelf(), list[int](), list[int]()
+
+    async def scenario() -> str | None:
+        turn = asyncio.Semaphore(8)  # as an endpoint that is asked gently lets them in
+
+        async def work(job: int) -> list[int]:
+            try:
+                async with turn:
+                    begun.append(job)
+                    await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                given_up.append(job)
+                raise
+            return [job]
+
+        return await run_stage(
+            "answers", range(200), work, shelf.save, concurrency=concurrency, failed=lambda _: True, report=silent
+        )
+
+    assert asyncio.run(scenario()) == "none of the first 20 answers succeeded"
+    assert len(begun) <= 20 + 8, "those in flight, and none that wait for their turn"
+    assert len(shelf.rows) >= 20
+    assert len(shelf.rows) + len(given_up) < 200
+
+
+def test_one_result_among_the_first_is_enough_to_go_on() -> None:
+    shelf = Shelf()
+
+    async def work(job: int) -> list[int]:
+        await asyncio.sleep(0)
+        return [job]
+
+    asyncio.run(
+        run_stage(
+            "s", range(60), work, shelf.save, concurrency=10, failed=lambda rows: list(rows) != [15], report=silent
+        )
+    )
+    assert len(shelf.rows) == 60
+
+
+def test_a_job_that_is_cancelled_by_itself_ends_the_stage() -> None:
+    async def work(job: int) -> list[int]:
+        if job == 3:
+            raise asyncio.CancelledError
+        return [job]
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run_stage("s", range(9), work, Shelf().save, concurrency=2, failed=never_failed, report=silent))
