@@ -20,7 +20,7 @@ FIRST_RUN = 10  # runs learned before the first is judged
 FEWEST_OF_CASE = 5
 _LEAST_P = 1e-16  # keeps z finite
 _MOST_A_RUN = 4.0  # standard deviations that one run may add: one bad run alone is never a slide
-_JUMP = 5.0  # a run so far off may be an outlier: it is one if the next run is not half as far off
+_JUMP = 5.0  # a run so far off is no step of a slide if a next one is not half as far off
 _MOST = THRESHOLD + 1  # what is over is over soon: the sum does not grow without bound while a fall lasts
 
 
@@ -45,7 +45,8 @@ class Slide:
     """The CUSUM over runs of one configuration since its baseline was accepted (Page 1954, Biometrika 41, 100–115).
 
     `learned` counts the runs that joined the history, and `cases` holds what was learned of each case. Where the last
-    run was far off, `jump` is its z and `before_jump` the sum before it, in case it proves an outlier. `of` is the
+    run was far off, `jump` is its z and `before_jump` the sum before it and those far off before it, for when it is
+    over. `of` is the
     configuration and the judge, by which it knows when to begin anew. Bounded: a dozen numbers, and three for each
     case, of at most twice the cases of the last run.
     """
@@ -71,8 +72,8 @@ def watch(slide: Slide, run: Sample, design_effect: float = 1.0) -> tuple[Slide,
     """The state with `run` in the sum, S ← max(0, S + z − k) with z = Φ⁻¹(1−p) of rule C against all runs learned.
 
     Without the test, and the sum unchanged, before 10 runs were learned, or where no case has 5. Nothing is learned
-    from `run` here: a run of an open incident is watched and not learned. A run far off leaves the sum again if the
-    next one is back: that was an outlier, not a slide.
+    from `run` here: a run of an open incident is watched and not learned. Runs far off leave the sum again once one
+    is back: that was an outlier, or a fall that each of them showed by itself, and no slide.
     """
     if slide.of != (run.configuration, run.measured_by):
         slide = Slide(of=(run.configuration, run.measured_by))
@@ -84,8 +85,9 @@ def watch(slide: Slide, run: Sample, design_effect: float = 1.0) -> tuple[Slide,
     z = -float(ndtri(min(max(test.p_fall, _LEAST_P), 1 - _LEAST_P)))
     so_far = slide.before_jump if z < slide.jump / 2 else slide.sum
     summed = so_far.with_run(run.run, min(z, _MOST_A_RUN), test.drop)
+    before = slide.before_jump if slide.jump else slide.sum  # before the first of several runs that are far off
     jumped = z >= _JUMP
-    return replace(slide, sum=summed, jump=z if jumped else 0.0, before_jump=slide.sum if jumped else Sum()), test
+    return replace(slide, sum=summed, jump=z if jumped else 0.0, before_jump=before if jumped else Sum()), test
 
 
 def learn(slide: Slide, run: Sample) -> Slide:

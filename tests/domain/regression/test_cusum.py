@@ -47,6 +47,16 @@ def test_one_bad_run_is_forgotten_when_the_next_is_back() -> None:
     assert back.sum == watch(quiet, noisy(51))[0].sum
 
 
+def test_a_deep_fall_of_several_runs_is_no_slide_once_it_is_over() -> None:
+    quiet = over(steady(20))
+    fallen = quiet
+    for run in range(50, 55):
+        fallen, _ = watch(fallen, noisy(run, drop=1.0))
+    assert fallen.alarm, "while it lasts"
+    back, _ = watch(fallen, noisy(55))
+    assert back.sum == watch(quiet, noisy(55))[0].sum
+
+
 def test_a_fall_that_stays_is_an_alarm_in_two_runs() -> None:
     slide = over(steady(20))
     for run in (50, 51):
