@@ -10,10 +10,10 @@ DEMO_EXIT ?=
 # Two targets at once would install at once.
 .NOTPARALLEL:
 
-.PHONY: help demo dev test check format lock bench clean
+.PHONY: help demo dev test check format lock bench bench-peers clean
 
 help:  ## show what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime  ## evaluate the shipped suites on the embedded model and show them (DEMO_EXIT=1: then end)
 	@$(EVALOPS) demo $(if $(DEMO_EXIT),--exit)
@@ -35,8 +35,11 @@ format: $(VENV)/.dev  ## format and mend what can be mended
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(VENV)/.dev  ## measure the engine
-	$(PY) -m benchmarks
+bench: $(VENV)/.dev  ## measure what EvalOps costs, in about a minute
+	$(PY) -m benchmarks bench
+
+bench-peers: $(VENV)/.dev  ## measure other tools beside it; installs them into BENCH_HOME
+	$(PY) -m benchmarks peers --install
 
 lock:  ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.10 --extra local --extra build --generate-hashes --no-annotate \
