@@ -17,6 +17,11 @@ def checks_link(ui_url: str, feature: str, step: str = "eval_score") -> str:
     return f"{ui_url}/assets/{quote(feature, safe='')}/{step}?view=checks"
 
 
+def trend_link(ui_url: str, feature: str) -> str:
+    """The page with the feature's trend."""
+    return f"{ui_url}/assets/{quote(feature, safe='')}/trend"
+
+
 def run_link(ui_url: str, dagster_run_id: str | None) -> str | None:
     """None for a run that Dagster did not make."""
     return None if dagster_run_id is None else f"{ui_url}/runs/{quote(dagster_run_id, safe='')}"

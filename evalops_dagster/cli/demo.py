@@ -83,9 +83,9 @@ def demo(
 def _regression(stack: "Stack", workshop: "Workshop", suites: "Path", now: "datetime") -> list[str]:
     """Make one feature really worse, evaluate it, and show what the sensors make of it; why that failed, if it did."""
     from evalops_core.domain.window import window_of
-    from evalops_core.run.links import checks_link
+    from evalops_core.run.links import checks_link, trend_link
     from evalops_dagster.cli.console import runs_table
-    from evalops_dagster.cli.demo_story import FEATURE, WHAT, await_verdict, make_worse, write_mail
+    from evalops_dagster.cli.demo_story import FEATURE, WHAT, await_verdict, make_worse, write_mail, write_report
     from evalops_dagster.cli.waiting import say
 
     windows = {FEATURE: window_of(now, stack.suites.usable[FEATURE].interval_hours)}
@@ -105,7 +105,9 @@ def _regression(stack: "Stack", workshop: "Workshop", suites: "Path", now: "date
     mail = write_mail(workshop, judged.incident_id, stack.url, workshop.settings.home / "alert.html")
     if mail is None:
         return [f"incident {judged.incident_id} has no mail"]
-    say(f"The mail that a team would get (no key is set, so none is sent): {mail}\n")
+    say(f"The mail that a team would get (no key is set, so none is sent): {mail}")
+    say(f"The trend, with the incident shaded: {trend_link(stack.url, FEATURE)}")
+    say(f"Everything on one page, every case searchable: {write_report(workshop, stack.suites)}\n")
     return []
 
 

@@ -21,7 +21,7 @@ from evalops_core.errors import ConfigError, EvalOpsError
 if TYPE_CHECKING:
     from evalops_core.run.detect import Judged
     from evalops_core.settings import Settings
-    from evalops_core.wiring import Workshop
+    from evalops_core.wiring import Suites, Workshop
 
 FEATURE = "explain"
 WHAT = "its prompt forgets the sentence that the word stands in"
@@ -115,6 +115,18 @@ def write_mail(workshop: "Workshop", incident_id: int, ui_url: str, file: Path) 
     if mail is None:
         return None
     file.write_text(standalone_html(mail), encoding="utf-8")
+    return file
+
+
+def write_report(workshop: "Workshop", suites: "Suites") -> Path:
+    """What `evalops report` makes of the demo's deployment, in its folder."""
+    from evalops_core.trend.report import Sources, collect, known_features, page
+    from evalops_dagster.cli.output_file import write_whole
+
+    sources = Sources(workshop.engine, suites.usable, suites.broken)
+    facts = collect(sources, features=known_features(sources), limit=60, now=workshop.tools.now())
+    file = workshop.settings.home / "report.html"
+    write_whole(file, page(facts).encode("utf-8", "replace"))
     return file
 
 

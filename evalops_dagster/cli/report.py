@@ -3,7 +3,6 @@
 What belongs here: the command's options and the file. What does not: what the report shows (trend.report).
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +47,9 @@ def report(
     from evalops_core.trend.report import Sources, collect, known_features, page
     from evalops_core.wiring import open_workshop, read_suites, while_needed
     from evalops_dagster.cli.console import known_feature
+    from evalops_dagster.cli.output_file import ensure_writable, write_whole
 
-    _ensure_a_file_can_be_written(output)
+    ensure_writable(output)
     runs = None if pair is None else (reference(pair[0]), reference(pair[1]))
     settings = load_settings()
     with while_needed(settings), open_workshop(settings) as workshop:
@@ -62,52 +62,7 @@ def report(
         now = datetime.now(timezone.utc)
         facts = collect(sources, features=features or known, limit=limit, now=now, pair=runs)
     html = page(facts).encode("utf-8", "replace")
-    _write(output, html)
+    write_whole(output, html)
     count = len(facts.features)
     size = f"{len(html) / 1e6:.1f} MB" if len(html) >= 1e6 else f"{len(html) / 1e3:.0f} KB"
     typer.echo(f"wrote {output}: {count} feature{'' if count == 1 else 's'}, {size}")
-
-
-def _ensure_a_file_can_be_written(path: Path) -> None:
-    """ConfigError before any work is done."""
-    from evalops_core.errors import ConfigError
-
-    try:
-        problem = _problem(path)
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        raise _unwritable(path, error) from None
-    if problem is not None:
-        raise ConfigError(problem, file=path, key="--output")
-
-
-def _problem(path: Path) -> str | None:
-    folder = path.resolve().parent
-    if path.is_dir():
-        return "this is a folder; name a file in it, such as report.html"
-    if path.exists() and not path.is_file():
-        return "this is no ordinary file; name another one"
-    if not folder.is_dir():
-        return "its folder does not exist; make it, or name a file elsewhere"
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return "its folder cannot be written to; name a file elsewhere"
-    return None
-
-
-def _unwritable(path: Path, error: OSError) -> Exception:
-    from evalops_core.errors import ConfigError
-
-    return ConfigError(
-        f"cannot be written: {error.strerror or error}; name a file elsewhere", file=path, key="--output"
-    )
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file as a whole, or as it was before."""
-    target = path.resolve()  # of a link, what it leads to is replaced
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None

@@ -91,9 +91,9 @@ def test_two_runs_are_compared_first_by_ids_and_by_words(evalops: Evalops, words
         (["--compare", "baseline", "latest", "--feature", "orders"], 3, "no completed run of orders"),
         (["--limit", "0"], 2, "--limit"),
         (["--limit", "1001"], 2, "--limit"),
-        (["-o", "."], 2, "this is a folder; name a file in it"),
-        (["-o", "nowhere/report.html"], 2, "its folder does not exist"),
-        (["-o", "/dev/null"], 2, "this is no ordinary file"),
+        (["-o", "."], 2, "cannot be written: it is a folder"),
+        (["-o", "nowhere/report.html"], 2, "cannot be written: there is no folder nowhere"),
+        (["-o", "/dev/null"], 2, "cannot be written: it is not a file"),
         (["-o", "a" * 300], 2, "too long"),
     ],
 )
@@ -109,15 +109,13 @@ def test_what_cannot_be_done_is_one_sentence_and_leaves_no_file(
 def test_a_file_that_cannot_be_replaced_stays_as_it_was(evalops: Evalops, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("report.html").write_text("of yesterday")
 
-    def full(_: Path, content: bytes) -> int:
+    def full(_: Path, target: Path) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     said = evalops("report")
     assert said.code == 2
-    assert (
-        said.err == "error: report.html: --output: cannot be written: No space left on device; name a file elsewhere\n"
-    )
+    assert said.err == "error: report.html: cannot be written: No space left on device\n"
     assert Path("report.html").read_text() == "of yesterday"
     assert [path.name for path in Path().iterdir()] == ["report.html"]
 
