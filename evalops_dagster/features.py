@@ -22,7 +22,7 @@ from evalops_core.wiring import Held, Workshop
 from evalops_dagster import metadata as say
 from evalops_dagster.interruptible import run_interruptible
 from evalops_dagster.partitions import window_partitions
-from evalops_dagster.resources import POOL
+from evalops_dagster.pool import POOL
 from evalops_dagster.tags import read_tags
 
 COVERAGE = "coverage"

@@ -12,10 +12,6 @@ from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
 from evalops_core.wiring import GateError, Held, Workshop, open_workshop
 
-# The pool that eval runs queue for, one by one, however they are launched: tags of jobs do not reach runs that are
-# launched from an asset's page. `EvalOpsStorage` creates it, because the first use of a pool without slots leaks.
-POOL = "evalops_gate"
-
 
 @dg.resource(description="EvalOps as the settings of this process configure it: store, models, progress.")
 def workshop_resource(_: dg.InitResourceContext) -> Iterator[Workshop]:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from evalops_core.settings import load_settings
 from evalops_core.wiring import open_workshop
-from evalops_dagster.resources import POOL
+from evalops_dagster.pool import POOL
 from evalops_dagster.tags import BY_COMMAND
 
 GRACE = timedelta(seconds=60)  # a run has started before it opens its session

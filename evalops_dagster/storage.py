@@ -12,7 +12,7 @@ from dagster_postgres import DagsterPostgresStorage
 
 from evalops_core.settings import load_settings
 from evalops_core.wiring import dagster_url
-from evalops_dagster.resources import POOL
+from evalops_dagster.pool import POOL
 
 
 class EvalOpsStorage(DagsterPostgresStorage):

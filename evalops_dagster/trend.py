@@ -9,16 +9,18 @@ them once more with the verdict; without a run, for all that they show is in the
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
 from evalops_core.domain.suite import Suite
 from evalops_core.trend.frame import trend_frame
 from evalops_core.trend.history import read_newest
 from evalops_core.wiring import Workshop
 from evalops_dagster.trend_metadata import column_schema, of_all, of_one
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TREND = dg.AssetKey("eval_trend")
 STEP = "trend"
@@ -63,7 +65,7 @@ class _TrendFrames(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         """The rows are in the database already."""
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         workshop: Workshop = context.resources.evalops
         return trend_frame(read_newest(workshop.engine, RUNS))
 

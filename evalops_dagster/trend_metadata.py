@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from evalops_core.trend.figure import figure
-from evalops_core.trend.frame import COLUMNS, trend_frame
+from evalops_core.trend.frame import COLUMNS, dtype_of
 from evalops_core.trend.history import TrendRow
 from evalops_core.trend.series import Series, series_of
 from evalops_core.trend.thumbnail import thumbnail
@@ -25,8 +25,7 @@ _DRAWN = 60  # runs in the picture that opens at a click
 
 def column_schema() -> dg.TableSchema:
     """The frame's columns with their types and units."""
-    types = trend_frame([]).dtypes
-    return dg.TableSchema([dg.TableColumn(name, str(types[name]), words) for name, words in COLUMNS.items()])
+    return dg.TableSchema([dg.TableColumn(name, dtype_of(name), words) for name, words in COLUMNS.items()])
 
 
 def of_one(rows: Sequence[TrendRow], drop: Decimal | None) -> dict[str, Any]:

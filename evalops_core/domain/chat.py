@@ -6,12 +6,13 @@ What belongs here: the values of one call. What does not: HTTP, retries and pric
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from evalops_core.domain.json import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Role = Literal["system", "user", "assistant"]
 
@@ -78,7 +79,7 @@ class Embedded:
     `model` is the id the endpoint resolved the asked-for name to, None where nobody is paid for the call.
     """
 
-    vectors: NDArray[np.float32]
+    vectors: "NDArray[np.float32]"
     model: str | None = None
     usage: Usage = Usage()
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 
 from evalops_core.settings import Settings, load_settings
 from evalops_core.wiring import dagster_url
-from evalops_dagster.resources import POOL
+from evalops_dagster.pool import POOL
 from evalops_dagster.storage import EvalOpsStorage
 
 

@@ -27,6 +27,7 @@ ALL = [
     "0009_statistics",
     "0010_trend",
     "0011_judge_cache",
+    "0012_dagster_runs",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

@@ -76,6 +76,11 @@ Index(
     EVAL_RUNS.c.confirms_run_id,
     postgresql_where=text("confirms_run_id IS NOT NULL"),
 )
+Index(
+    "ix_eval_runs_dagster_run_id",
+    EVAL_RUNS.c.dagster_run_id,
+    postgresql_where=text("dagster_run_id IS NOT NULL"),
+)
 VALID = text("run_type = 'scheduled' AND status = 'completed'")
 UNCHECKED = text("run_type = 'scheduled' AND status = 'completed' AND checked_at IS NULL")
 Index("ix_eval_runs_unchecked", EVAL_RUNS.c.window_start, EVAL_RUNS.c.id, postgresql_where=UNCHECKED)
