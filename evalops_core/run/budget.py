@@ -65,7 +65,7 @@ class Spending:
         now: Callable[[], datetime],
         patience: Patience = Patience(),
     ) -> None:
-        self.caps = caps
+        self.caps, self.run = caps, run
         self._ledger = ledger
         self._now = now
         self._patience = patience

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from evalops_core.domain.chat import ChatRequest
+from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.score import Score
 from evalops_core.domain.scorer import JudgeSpec, Scored
 from evalops_core.run.budget import Settle
@@ -58,12 +59,15 @@ class CachedJudge:
 
 
 def with_cache(
-    scorers: Sequence[Scorer], plan: Plan, cache: JudgeCache | None, *, scheduled: bool
+    scorers: Sequence[Scorer], plan: Plan, run: EvalRun, cache: JudgeCache | None, *, scheduled: bool
 ) -> tuple[Scorer, ...]:
-    """The scorers, every judge of them with the cache, as far as the plan allows. `scheduled`: its runs take, too."""
+    """The scorers, every judge of them with the cache, as far as plan and run allow. `scheduled`: such runs take, too.
+
+    What counts is the eval run's own type: a person's re-execution may go on with a scheduled one.
+    """
     if cache is None or plan.suite.repeats > 1:
         return tuple(scorers)
-    takes = plan.use_cache and plan.confirms_run_id is None and (scheduled or plan.run_type == "manual")
+    takes = plan.use_cache and plan.confirms_run_id is None and (scheduled or run.run_type == "manual")
     return tuple(CachedJudge(one, cache, takes) if isinstance(one, JudgeScorer) else one for one in scorers)
 
 

@@ -156,6 +156,7 @@ async def connect(
             scorers=with_cache(
                 build_scorers(plan.specs, judge=judge, embeddings=embeddings, folder=plan.suite.folder),
                 plan,
+                spending.run,
                 cache,
                 scheduled=settings.judge_cache_scheduled,
             ),
