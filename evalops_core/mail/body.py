@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from evalops_core.domain.mail import Image
 from evalops_core.mail import untrusted, wording
+from evalops_core.mail.environment import html_environment
 from evalops_core.mail.facts import Firing, Letter, RegressionItem, Reminder, Resolved
 
 LONGEST_HTML = 95_000  # bytes; Gmail hides what comes after 102 kB
@@ -65,14 +66,7 @@ def _rendered(kind: str, letter: Letter, subject: str, images: Mapping[int, Imag
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("evalops_core.mail"),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = html_environment("evalops_core.mail")
     filters: dict[str, Any] = {
         "score": wording.score,
         "fall": wording.fall,

@@ -1,7 +1,7 @@
 """A comparison as a comment for a pull request.
 
 What belongs here: GitHub's Markdown, in which nothing that a suite, a model or a file says is markup, names anybody or
-links anywhere. What does not: the words (compare_view), what is found (run.compare).
+links anywhere. What does not: the words (compare_view, run.comparison_words), what is found (run.compare).
 """
 
 import re
@@ -9,16 +9,13 @@ from collections.abc import Sequence
 
 from evalops_core.mail.untrusted import few_lines
 from evalops_core.run.compare import Comparison
+from evalops_core.run.comparison_words import changes_of, few, p_of, rule_of
 from evalops_dagster.cli.compare_view import (
     cases_of,
-    changes_of,
     drop_of,
-    few,
     mde_of,
     number,
-    p_of,
     repeats_of,
-    rule_of,
     side_of,
     signed,
     verdict_of,
@@ -47,7 +44,7 @@ def markdown_of(found: Comparison) -> str:
                     ("baseline", side_of(found.baseline)),
                     ("candidate", side_of(found.candidate)),
                     ("drop", drop_of(found)),
-                    ("p", p_of(found)),
+                    ("p", p_of(said)),
                     ("smallest detectable drop", mde_of(found)),
                     ("cases", cases_of(found)),
                     ("changed", changes_of(found)),
@@ -63,7 +60,7 @@ def markdown_of(found: Comparison) -> str:
 def _details(found: Comparison) -> list[str]:
     said = found.said
     facts = (
-        ("rule", rule_of(found)),
+        ("rule", rule_of(said)),
         ("repeats", repeats_of(found)),
         ("missing cases", few(said.missing)),
         ("new cases", few(said.new)),

@@ -4,16 +4,15 @@ What belongs here: a comparison in words, tables and one document. What does not
 (compare_markdown), what is found (run.compare).
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from evalops_core.run.compare import Comparison, Side, score_of
+from evalops_core.run.comparison_words import changes_of, few, p_of, rule_of
 from evalops_dagster.cli.sheet import print_facts, print_json, print_table, shown
 
 NONE = "–"
-_NAMED = 20  # ids of missing and new cases that a person is shown
 _OUTCOMES = {
     "regressed": "regression",
     "stable": "no regression",
@@ -22,21 +21,11 @@ _OUTCOMES = {
     "not_comparable": "not comparable",
     "no_baseline": "nothing to compare with",
 }
-_RULES = {
-    "paired": "paired sign-flip test (rule B)",
-    "fixed_drop": "fixed drop (rule A)",
-    "history": "noise learned from earlier runs (rule C)",
-    "cusum": "sum over runs (rule D)",
-}
 
 
 def verdict_of(found: Comparison) -> str:
     """`explain: no regression`; without the feature where nobody knows it."""
     return f"{found.feature}: {_OUTCOMES[found.said.outcome]}" if found.feature else _OUTCOMES[found.said.outcome]
-
-
-def rule_of(found: Comparison) -> str | None:
-    return None if found.said.rule is None else _RULES[found.said.rule]
 
 
 def drop_of(found: Comparison) -> str | None:
@@ -46,10 +35,6 @@ def drop_of(found: Comparison) -> str | None:
         return None
     bounds = "" if said.ci_low is None else f" (95 % CI {said.ci_low:.3f} to {said.ci_high:.3f})"
     return f"{said.drop + 0.0:.3f}{bounds}"
-
-
-def p_of(found: Comparison) -> str | None:
-    return None if found.said.p_value is None else f"{found.said.p_value:.2g}, one-sided, for a fall"
 
 
 def mde_of(found: Comparison) -> str | None:
@@ -82,21 +67,6 @@ def side_of(side: Side) -> str:
     return ", ".join(facts)
 
 
-def changes_of(found: Comparison) -> str:
-    if found.changed is None:
-        return "unknown of a file; its scores are taken to be measured as the other's"
-    before, after = found.baseline.run, found.candidate.run
-    shas = (before and before.git_sha, after and after.git_sha)
-    moved = [f"the commit changed ({shas[0] or 'none'} → {shas[1] or 'none'})"] if shas[0] != shas[1] else []
-    return "; ".join([*found.changed, *moved]) or "nothing that is recorded"
-
-
-def few(ids: Sequence[str]) -> str | None:
-    """How many, and the first of them; None where there is none."""
-    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return f"{len(ids)}: {', '.join(ids[:_NAMED])}{more}" if ids else None
-
-
 def signed(value: float | None) -> str:
     return NONE if value is None else f"{value + 0.0:+.3f}"
 
@@ -113,8 +83,8 @@ def print_comparison(found: Comparison) -> None:
             ("baseline", side_of(found.baseline)),
             ("candidate", side_of(found.candidate)),
             ("drop", drop_of(found)),
-            ("p", p_of(found)),
-            ("rule", rule_of(found)),
+            ("p", p_of(said)),
+            ("rule", rule_of(said)),
             ("detectable", mde_of(found)),
             ("cases", cases_of(found)),
             ("repeats", repeats_of(found)),

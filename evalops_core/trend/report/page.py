@@ -11,10 +11,12 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from evalops_core.mail import untrusted, wording
+from evalops_core.mail.environment import html_environment
+from evalops_core.run import comparison_words
 from evalops_core.trend.figure import FIGURE_CSS, figure
 from evalops_core.trend.report import words
 from evalops_core.trend.report.collect import RUNS_LISTED
@@ -46,14 +48,7 @@ def _hash(script: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("evalops_core.trend.report", "."),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = html_environment("evalops_core.trend.report", ".")
     filters: dict[str, Any] = {
         "number": words.number,
         "signed": words.signed,
@@ -61,11 +56,11 @@ def _environment() -> Environment:
         "money": words.money,
         "percent": words.percent,
         "outcome": words.outcome,
-        "rule": words.rule,
+        "rule": comparison_words.rule_of,
         "interval": words.interval,
-        "p_value": words.p_value,
-        "changed": words.changed,
-        "few": words.few,
+        "p_value": comparison_words.p_of,
+        "changed": comparison_words.changes_of,
+        "few": comparison_words.few,
         "side": words.side,
         "judged_by": words.judged_by,
         "incident": words.incident,

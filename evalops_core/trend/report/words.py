@@ -11,7 +11,7 @@ from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.incident import Incident
 from evalops_core.domain.regression.sample import Assessment
 from evalops_core.mail.wording import MINUS, instant
-from evalops_core.run.compare import Comparison, Side
+from evalops_core.run.compare import Side
 from evalops_core.trend.report.facts import FeatureFacts
 
 # A sign beside each word, so that nothing is told by colour alone.
@@ -23,13 +23,6 @@ _OUTCOMES: Final = {
     "not_comparable": ("×", "not comparable"),
     "no_baseline": ("○", "no baseline"),
 }
-_RULES: Final = {
-    "paired": "paired sign-flip test (rule B)",
-    "fixed_drop": "fixed drop (rule A)",
-    "history": "noise learned from earlier runs (rule C)",
-    "cusum": "sum over runs (rule D)",
-}
-_LISTED = 20  # ids of cases
 
 
 def number(value: Decimal | float, digits: int = 2) -> str:
@@ -62,35 +55,11 @@ def outcome(name: str) -> tuple[str, str]:
     return _OUTCOMES.get(name, ("◇", name.replace("_", " ")))
 
 
-def rule(found: Assessment) -> str | None:
-    return None if found.rule is None else _RULES[found.rule]
-
-
 def interval(found: Assessment) -> str | None:
     """Of the change, so that a fall is negative as everywhere in the page."""
     if found.ci_low is None or found.ci_high is None:
         return None
     return f"{signed(-found.ci_high, 3)} to {signed(-found.ci_low, 3)}"
-
-
-def p_value(found: Assessment) -> str | None:
-    return None if found.p_value is None else f"{found.p_value:.2g}, one-sided, for a fall"
-
-
-def changed(found: Comparison) -> str:
-    """What else is different between the two runs."""
-    if found.changed is None:
-        return "unknown of a file; its scores are taken to be measured as the other's"
-    before, after = found.baseline.run, found.candidate.run
-    shas = (before and before.git_sha, after and after.git_sha)
-    moved = [f"the commit changed ({shas[0] or 'none'} → {shas[1] or 'none'})"] if shas[0] != shas[1] else []
-    return "; ".join([*found.changed, *moved]) or "nothing that is recorded"
-
-
-def few(ids: tuple[str, ...]) -> str | None:
-    """How many, and the first of them; None where there is none."""
-    more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
-    return f"{len(ids)}: {', '.join(ids[:_LISTED])}{more}" if ids else None
 
 
 def side(of: Side) -> str:
