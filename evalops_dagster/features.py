@@ -26,6 +26,7 @@ from evalops_dagster.pool import POOL
 from evalops_dagster.tags import read_tags
 
 COVERAGE = "coverage"
+_WORST = 10  # cases that the score's page shows
 T = TypeVar("T")
 
 
@@ -133,8 +134,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
     ) -> dg.MaterializeResult:
         plan, tools = _plan(context, evalops, suite), evalops.tools
         gate.ensure()
-        run = _explained(lambda: conclude(plan, tools))
-        found = tally(run, plan, tools.results, worst_cases=10)
+        run, found = _explained(lambda: conclude(plan, tools, worst_cases=_WORST))
         context.log.info(say.score_in_words(run))
         return dg.MaterializeResult(
             metadata={

@@ -9,7 +9,7 @@ them once more with the verdict; without a run, for all that they show is in the
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -39,14 +39,13 @@ def refreshed(
 ) -> list[dg.AssetMaterialization]:
     """What the trends of `features`, and the one of all, show now; nothing where no feature is named."""
     named = sorted(set(features))
-    events = [
-        dg.AssetMaterialization(asset_key=trend_key(feature), metadata=_one(workshop, suites[feature]))
-        for feature in named
-    ]
-    if events:
-        rows = read_newest(workshop.engine, RUNS)
-        events.append(dg.AssetMaterialization(asset_key=TREND, metadata=of_all(rows, _drops(suites))))
-    return events
+    if not named:
+        return []
+    rows = read_newest(workshop.engine, RUNS)
+    drops = _drops(suites)
+    shown = {trend_key(name): of_one([row for row in rows if row.feature == name], drops[name]) for name in named}
+    shown[TREND] = of_all(rows, drops)
+    return [dg.AssetMaterialization(asset_key=key, metadata=metadata) for key, metadata in shown.items()]
 
 
 def trend_key(feature: str) -> dg.AssetKey:
@@ -82,7 +81,8 @@ def _feature_trend(suite: Suite) -> dg.AssetsDefinition:
         description=f"The scores of {feature} over time. {_ONLY}",
     )
     def trend(evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
-        return dg.MaterializeResult(metadata=_one(evalops, suite))
+        rows = read_newest(evalops.engine, RUNS, [feature])
+        return dg.MaterializeResult(metadata=of_one(rows, suite.regression.drop))
 
     return trend
 
@@ -103,10 +103,6 @@ def _eval_trend(suites: Mapping[str, Suite]) -> dg.AssetsDefinition:
         return dg.MaterializeResult(value=trend_frame(rows), metadata=of_all(rows, _drops(suites)))
 
     return eval_trend
-
-
-def _one(workshop: Workshop, suite: Suite) -> dict[str, Any]:
-    return of_one(read_newest(workshop.engine, RUNS, [suite.feature]), suite.regression.drop)
 
 
 def _drops(suites: Mapping[str, Suite]) -> dict[str, Decimal]:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from evalops_core.domain.budget import Price, Purpose, usd
 from evalops_core.domain.chat import Message, ModelRef, Usage
-from evalops_core.domain.score import Score, Unscored
+from evalops_core.domain.score import Unscored
 from evalops_core.domain.scorer import JudgeSpec, SimilaritySpec, axes_of
 from evalops_core.domain.suite import Case
 from evalops_core.run.begin import continued
@@ -115,12 +115,7 @@ def plan_cost(plan: Plan, tools: Tools) -> CostPlan:
     if run is not None:
         if run.run_type == "scheduled" and run.status == "completed":
             return estimate(plan, [], [], [], {}, tools.price_of, done=whole)
-        have = {(r.case_id, r.repeat) for r in tools.results.responses(run.id) if r.error_class is None}
-        scored = {
-            (s.case_id, s.repeat, s.scorer, s.axis)
-            for s in tools.results.scores(run.id)
-            if isinstance(s.outcome, Score)
-        }
+        have, scored = tools.results.answered(run.id), tools.results.scored(run.id)
         jobs = [(case, repeat) for case, repeat in jobs if (case.id, repeat) not in have]
         judgings, embeddings = _missing(judgings, scored), _missing(embeddings, scored)
     history: dict[What, Tokens | None] = {

@@ -23,6 +23,7 @@ from evalops_core.run.judge import judge
 from evalops_core.run.metered import require_price
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
+from evalops_core.run.tally import Tally, tally
 from evalops_core.scorers.protocol import Scorer
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
@@ -116,17 +117,22 @@ async def score(plan: Plan, tools: Tools, report: Report, run: EvalRun | None = 
     return run if stopped is None else tools.runs.note(run.id, stopped)
 
 
-def conclude(plan: Plan, tools: Tools, run: EvalRun | None = None) -> EvalRun:
-    """Compute and store the score of `run`, or of the plan's eval run, from its rows."""
+def conclude(plan: Plan, tools: Tools, run: EvalRun | None = None, *, worst_cases: int = 0) -> tuple[EvalRun, Tally]:
+    """Compute and store the score of `run`, or of the plan's eval run, from its rows; with what these add up to.
+
+    `worst_cases`: see `tally`.
+    """
     run = tools.runs.get(run.id) if run else locate(plan, tools.runs)
-    return run if _is_done(run) else finish(run, plan, runs=tools.runs, results=tools.results, now=tools.now())
+    found = tally(run, plan, tools.results, worst_cases=worst_cases)
+    return run if _is_done(run) else finish(run, plan, found, runs=tools.runs, now=tools.now()), found
 
 
 async def evaluate(plan: Plan, tools: Tools, report: Report) -> EvalRun:
     """All three steps."""
     begun = await answer(plan, tools, report)
     await score(plan, tools, report, begun.run)
-    return conclude(plan, tools, begun.run)
+    run, _ = conclude(plan, tools, begun.run)
+    return run
 
 
 def _spending(plan: Plan, tools: Tools, run: EvalRun) -> Spending:

@@ -12,14 +12,12 @@ from decimal import Decimal
 from evalops_core.domain.eval_run import EvalRun, RunStatus
 from evalops_core.domain.score import RunScore
 from evalops_core.run.plan import Plan
-from evalops_core.run.tally import tally
-from evalops_core.store.results import CaseResults
+from evalops_core.run.tally import Tally
 from evalops_core.store.runs import EvalRuns, Finished
 
 
-def finish(run: EvalRun, plan: Plan, *, runs: EvalRuns, results: CaseResults, now: datetime) -> EvalRun:
-    """Compute and store the run's score; doing it again gives the same."""
-    found = tally(run, plan, results)
+def finish(run: EvalRun, plan: Plan, found: Tally, *, runs: EvalRuns, now: datetime) -> EvalRun:
+    """Compute and store the run's score from what its rows add up to; doing it again gives the same."""
     summary, calls = found.summary, found.calls
     status, reason = judge_status(summary, found.reasons, plan.suite.regression.min_coverage)
     if was_stopped(run) and not (summary.n_unscored == 0 and found.complete):

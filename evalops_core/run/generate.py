@@ -18,7 +18,6 @@ from evalops_core.run.budget import Spending
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.run.stage import run_stage
-from evalops_core.run.tally import CHUNK
 from evalops_core.store.results import CaseResults
 
 
@@ -74,10 +73,9 @@ class _Missing:
         return self.count
 
     def __iter__(self) -> Iterator[tuple[Case, int]]:
-        cases, repeats = self.plan.cases, self.plan.suite.repeats
-        fresh = self.count == len(cases) * repeats
-        for start in range(0, len(cases), CHUNK):
-            chunk = cases[start : start + CHUNK]
+        repeats = self.plan.suite.repeats
+        fresh = self.count == len(self.plan.cases) * repeats
+        for chunk in self.plan.chunks():
             have = set[tuple[str, int]]() if fresh else self.results.answered(self.run.id, [c.id for c in chunk])
             yield from ((c, repeat) for c in chunk for repeat in range(repeats) if (c.id, repeat) not in have)
 

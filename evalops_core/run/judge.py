@@ -19,7 +19,6 @@ from evalops_core.run.judge_cache import Question, Recall
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.run.stage import run_stage
-from evalops_core.run.tally import CHUNK
 from evalops_core.scorers.protocol import Item, Scorer
 from evalops_core.store.judge_cache import Entry, Judgment
 from evalops_core.store.results import CaseResults
@@ -105,10 +104,10 @@ class _Missing:
         results: CaseResults,
         recall: Recall,
     ) -> None:
-        self._run_id, self._cases, self._scorers = run.id, plan.cases, scorers
+        self._run_id, self._plan, self._scorers = run.id, plan, scorers
         self._render, self._results, self._recall = render, results, recall
         self._count = self.done = 0
-        for chunk in self._chunks():
+        for chunk in self._plan.chunks():
             ids = [case.id for case in chunk]
             jobs = [(*answer, scorer) for answer in results.answered(run.id, ids) for scorer in scorers]
             missing = len(self._unscored(ids, jobs))
@@ -119,7 +118,7 @@ class _Missing:
         return self._count
 
     def __iter__(self) -> Iterator[_Job]:
-        for chunk in self._chunks():
+        for chunk in self._plan.chunks():
             cases = {case.id: case for case in chunk}
             answers = {(r.case_id, r.repeat): r for r in self._results.responses(self._run_id, list(cases))}
             jobs = [(*key, scorer) for key, r in answers.items() if r.error_class is None for scorer in self._scorers]
@@ -129,15 +128,11 @@ class _Missing:
             )
             yield from (_Job(repeat, asked) for (_, repeat, _), asked in zip(missing, questions, strict=True))
 
-    def _chunks(self) -> Iterator[Sequence[Case]]:
-        return (self._cases[start : start + CHUNK] for start in range(0, len(self._cases), CHUNK))
-
     def _item(self, case: Case, answer: Response) -> Item:
         return Item(case=case, prompt=self._render(case), answer=answer.text or "")
 
     def _unscored(self, cases: Sequence[str], jobs: Sequence[tuple[str, int, Scorer]]) -> list[tuple[str, int, Scorer]]:
-        rows = self._results.scores(self._run_id, cases)
-        scored = {(row.case_id, row.repeat, row.scorer, row.axis) for row in rows if isinstance(row.outcome, Score)}
+        scored = self._results.scored(self._run_id, cases)
         return [
             (case_id, repeat, scorer)
             for case_id, repeat, scorer in jobs

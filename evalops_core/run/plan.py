@@ -4,7 +4,7 @@ What belongs here: the choice of cases and the key that says which stored result
 which endpoint a suite's model is at (wiring decides), what is already done (the stages find out).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from evalops_core.domain.json import content_hash
 from evalops_core.domain.scorer import ScorerSpec, axis_weights
 from evalops_core.domain.suite import Case, Suite
 from evalops_core.domain.window import Window
+
+CHUNK = 500  # cases whose rows are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Plan:
     @property
     def cases(self) -> Sequence[Case]:
         return self.suite.cases if self.limit is None else self.suite.cases[: self.limit]
+
+    def chunks(self) -> Iterator[Sequence[Case]]:
+        """The cases in their order, some at a time: there may be more than fit into memory with their rows."""
+        return (self.cases[start : start + CHUNK] for start in range(0, len(self.cases), CHUNK))
 
     @property
     def jobs(self) -> list[tuple[Case, int]]:

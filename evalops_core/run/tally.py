@@ -17,10 +17,9 @@ from evalops_core.domain.scorer import JudgeSpec
 from evalops_core.domain.suite import Case
 from evalops_core.run.facts import CaseFacts, Latency, latency_of, worst
 from evalops_core.run.outcomes import outcomes
-from evalops_core.run.plan import Plan
+from evalops_core.run.plan import CHUNK, Plan
 from evalops_core.store.results import CaseResults
 
-CHUNK = 500  # cases whose rows are in memory at a time
 _REASONS = 1000  # different reasons that are counted; an endpoint may word each of its errors anew
 _FAILURES = 20
 
@@ -124,9 +123,7 @@ def _chunks(run: EvalRun, plan: Plan, results: CaseResults) -> Iterator[tuple[li
     """The ids of the run's cases, with those cases of theirs that the plan has."""
     key = run.comparability
     if (key.dataset, key.cases) == (plan.key.dataset, plan.key.cases):
-        cases = plan.cases
-        for start in range(0, len(cases), CHUNK):
-            chunk = cases[start : start + CHUNK]
+        for chunk in plan.chunks():
             yield [case.id for case in chunk], chunk
         return
     last = ""

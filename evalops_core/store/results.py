@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Row,
     Select,
     Table,
     Text,
@@ -99,13 +100,17 @@ class CaseResults:
         with self._engine.connect() as connection:
             return list(connection.scalars(ids))
 
-    def answered(self, run_id: int, cases: Sequence[str]) -> set[tuple[str, int]]:
-        """Those of `cases` with the repeats that have an answer."""
-        keys = select(RESPONSES.c.case_id, RESPONSES.c.repeat).where(
-            RESPONSES.c.eval_run_id == run_id, _of(RESPONSES, cases), RESPONSES.c.error_class.is_(None)
+    def answered(self, run_id: int, cases: Sequence[str] | None = None) -> set[tuple[str, int]]:
+        """The cases and repeats that have an answer; of `cases` alone where they are given."""
+        keys = select(RESPONSES.c.case_id, RESPONSES.c.repeat).where(RESPONSES.c.error_class.is_(None))
+        return {(row[0], row[1]) for row in self._keys(RESPONSES, keys, run_id, cases)}
+
+    def scored(self, run_id: int, cases: Sequence[str] | None = None) -> set[tuple[str, int, str, str]]:
+        """The cases, repeats, scorers and axes that have a value; of `cases` alone where they are given."""
+        keys = select(SCORES.c.case_id, SCORES.c.repeat, SCORES.c.scorer, SCORES.c.axis).where(
+            SCORES.c.value.is_not(None)
         )
-        with self._engine.connect() as connection:
-            return {(row.case_id, row.repeat) for row in connection.execute(keys)}
+        return {(row[0], row[1], row[2], row[3]) for row in self._keys(SCORES, keys, run_id, cases)}
 
     def count_answered(self, run_id: int) -> int:
         """How many responses are answers."""
@@ -135,6 +140,10 @@ class CaseResults:
         with self._engine.begin() as connection:
             return connection.execute(_insert(RESPONSES, source)).rowcount
 
+    def _keys(self, table: Table, keys: Select[Any], run_id: int, cases: Sequence[str] | None) -> Sequence[Row[Any]]:
+        with self._engine.connect() as connection:
+            return connection.execute(_of_run(keys, table, run_id, cases)).all()
+
     def _save(self, table: Table, run_id: int, rows: Sequence[Mapping[str, Any]], also: Also | None) -> None:
         if not rows and also is None:
             return
@@ -163,13 +172,13 @@ def _columns(table: Table) -> list[Column[Any]]:
 
 
 def _read(table: Table, run_id: int, cases: Sequence[str] | None) -> Select[Any]:
-    rows = select(*_columns(table)).where(table.c.eval_run_id == run_id).order_by(*table.primary_key)
-    return rows if cases is None else rows.where(_of(table, cases))
+    return _of_run(select(*_columns(table)), table, run_id, cases).order_by(*table.primary_key)
 
 
-def _of(table: Table, cases: Sequence[str]) -> ColumnElement[bool]:
-    """One parameter however many they are."""
-    return table.c.case_id == any_(cast(list(cases), ARRAY(Text)))
+def _of_run(query: Select[Any], table: Table, run_id: int, cases: Sequence[str] | None) -> Select[Any]:
+    """Of `cases` alone where they are given: one parameter however many they are."""
+    rows = query.where(table.c.eval_run_id == run_id)
+    return rows if cases is None else rows.where(table.c.case_id == any_(cast(list(cases), ARRAY(Text))))
 
 
 def _insert(table: Table, source: Select[Any]) -> Insert:

@@ -183,7 +183,7 @@ def test_a_cap_that_is_reached_between_the_stages_keeps_the_answers(
     begun = asyncio.run(answer(plan, free.tools, silent))
     broke = build(hard_cap_run_usd=bill(mock_openai))
     asyncio.run(score(plan, broke.tools, silent))
-    done = conclude(plan, broke.tools)
+    done, _ = conclude(plan, broke.tools)
     assert (done.id, done.status, done.n, done.score) == (begun.run.id, "partial", 0, None)
     assert mock_openai.stats()["by_kind"] == {"generate": 10}
 

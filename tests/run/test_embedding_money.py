@@ -86,7 +86,7 @@ def answered(workshop: Workshop, suite: Suite) -> EvalRun:
 def scored(workshop: Workshop, suite: Suite, begun: EvalRun) -> EvalRun:
     plan = workshop.plan(suite, run_type="manual")
     asyncio.run(score(plan, workshop.tools, silent, begun))
-    return conclude(plan, workshop.tools, begun)
+    return conclude(plan, workshop.tools, begun)[0]
 
 
 def planned(workshop: Workshop, suite: Suite) -> CostPlan:

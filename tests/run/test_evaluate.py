@@ -254,7 +254,7 @@ def test_a_changed_rubric_judges_the_stored_answers_without_paying_for_them_agai
         load_suite(suite.folder), run_type="manual", partition_key=first.partition_key, dagster_run_id="rescore"
     )
     asyncio.run(score(changed, workshop.tools, silent))
-    second = conclude(changed, workshop.tools)
+    second, _ = conclude(changed, workshop.tools)
     assert (second.run_type, second.n) == ("manual", 6)
     assert second.id != first.id
     assert workshop.tools.runs.get(first.id) == first, "history stays as it was"
@@ -272,7 +272,7 @@ def test_a_score_is_recomputed_as_it_was_judged_whatever_became_of_the_suite(
     file.write_text(file.read_text().replace("weight: 2", "weight: 9"))
     (suite.folder / "cases.jsonl").write_text('{"id": "another", "input": "x", "reference": "y"}\n')
     plan = workshop.plan(load_suite(suite.folder), run_type="manual", dagster_run_id="first")
-    again = conclude(plan, workshop.tools)
+    again, _ = conclude(plan, workshop.tools)
     assert (again.id, again.score, again.se, again.n) == (first.id, first.score, first.se, 5)
 
 
@@ -286,7 +286,7 @@ def test_a_rubric_changed_while_judging_judges_a_copy_instead_of_mixing_two_rubr
     file.write_text(file.read_text().replace("weight: 2", "weight: 9"))
     changed = workshop.plan(load_suite(suite.folder), run_type="manual", dagster_run_id="root")
     asyncio.run(score(changed, workshop.tools, silent))
-    done = conclude(changed, workshop.tools)
+    done, _ = conclude(changed, workshop.tools)
     assert (done.status, done.n) == ("completed", 12)
     assert done.comparability.scorers == changed.scorers_version
     assert mock_openai.stats()["by_kind"]["generate"] == 12

@@ -339,7 +339,7 @@ def test_an_interrupted_run_that_goes_on_without_the_cache_asks_about_what_it_to
 def test_entries_are_looked_up_by_the_chunk_and_kept_with_the_rows(
     workshop: Workshop, suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evalops_core.run.judge.CHUNK", 5)
+    monkeypatch.setattr("evalops_core.run.plan.CHUNK", 5)
     statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -25,6 +25,7 @@ CASES = 23
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalops_core.run.plan.CHUNK", 5)
     monkeypatch.setattr(module, "CHUNK", 5)
 
 
