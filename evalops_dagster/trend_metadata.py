@@ -14,7 +14,7 @@ import dagster as dg
 from evalops_core.trend.figure import figure
 from evalops_core.trend.frame import COLUMNS, dtype_of
 from evalops_core.trend.history import TrendRow
-from evalops_core.trend.series import Series, series_of
+from evalops_core.trend.series import series_if_any
 from evalops_core.trend.thumbnail import thumbnail
 from evalops_dagster.metadata import present, table
 
@@ -30,7 +30,7 @@ def column_schema() -> dg.TableSchema:
 
 def of_one(rows: Sequence[TrendRow], drop: Decimal | None) -> dict[str, Any]:
     """One feature's page; `rows` are its newest, newest first, `drop` its suite's."""
-    drawn = _series(rows, drop)
+    drawn = series_if_any(rows[:_DRAWN], drop)
     if drawn is None:
         return {"dagster/row_count": len(rows), "note": NO_DATA}
     newest = rows[0]
@@ -68,7 +68,7 @@ def of_all(rows: Sequence[TrendRow], drops: Mapping[str, Decimal]) -> dict[str, 
     worst_first = sorted(by_feature, key=lambda feature: _urgency(by_feature[feature][0]))
     pictures: dict[str, Any] = {}
     for feature in worst_first:
-        drawn = _series(by_feature[feature], drops.get(feature))
+        drawn = series_if_any(by_feature[feature][:_DRAWN], drops.get(feature))
         if drawn is not None:
             gone = "" if feature in drops else " (no suite any more)"
             pictures[f"{feature}{gone}"] = dg.MetadataValue.md(thumbnail(drawn))
@@ -80,11 +80,6 @@ def of_all(rows: Sequence[TrendRow], drops: Mapping[str, Decimal]) -> dict[str, 
         **present(scores),
         "dagster/row_count": len(rows),
     }
-
-
-def _series(rows: Sequence[TrendRow], drop: Decimal | None) -> Series | None:
-    scored = [row for row in rows[:_DRAWN] if row.score is not None]
-    return series_of(scored, drop) if scored else None
 
 
 def _urgency(newest: TrendRow) -> tuple[bool, bool, str]:

@@ -131,3 +131,12 @@ def standard_error(scores: Mapping[str, float], groups: Mapping[str, str | None]
     # Σ_{i≠j} d_i d_j = (Σ d)² − Σ d², a cluster at a time; negative within-cluster correlation may not go below 0
     between = math.fsum(math.fsum(ds) ** 2 - math.fsum(d * d for d in ds) for ds in sums.values())
     return math.sqrt(max(0.0, variance + between / n**2))
+
+
+def axis_bounds(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a picture's axis: halves around the values, at least 1 apart, within 1–5."""
+    low = max(LOWEST, math.floor((min(values) - 0.1) * 2) / 2)
+    high = min(HIGHEST, math.ceil((max(values) + 0.1) * 2) / 2)
+    if high - low < 1.0:
+        low, high = (low, low + 1.0) if low <= 4.0 else (4.0, 5.0)
+    return low, high

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from evalops_core.domain.score import axis_bounds
 from evalops_core.mail.canvas import blank
 from evalops_core.mail.facts import Point
 from evalops_core.mail.untrusted import one_line
@@ -65,18 +66,9 @@ def pieces(windows: Sequence[str]) -> Sequence[range]:
     return [range(start, end) for start, end in zip([0, *cuts], [*cuts, len(windows)], strict=True)]
 
 
-def bounds(values: Sequence[float]) -> tuple[float, float]:
-    """The y axis's ends: halves around the values, at least 1 apart, within 1–5."""
-    low = max(1.0, math.floor((min(values) - 0.1) * 2) / 2)
-    high = min(5.0, math.ceil((max(values) + 0.1) * 2) / 2)
-    if high - low < 1.0:
-        low, high = (low, low + 1.0) if low <= 4.0 else (4.0, 5.0)
-    return low, high
-
-
 def _draw(axes: "Axes", font: "FontProperties", points: Sequence[Point], reference: float, threshold: float) -> None:
     intervals = [end for point in points for end in (point.ci_low, point.ci_high) if end is not None]
-    low, high = bounds([*(point.score for point in points), *intervals, reference, threshold])
+    low, high = axis_bounds([*(point.score for point in points), *intervals, reference, threshold])
     margin = (high - low) * 0.04  # so that no marker is cut at an end
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(-0.5, max(len(points) - 0.5, 0.5))

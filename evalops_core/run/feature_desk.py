@@ -12,12 +12,22 @@ from sqlalchemy import Engine
 
 from evalops_core.domain.incident import Incident
 from evalops_core.errors import ConfigError
+from evalops_core.run.incident_desk import incident_features
 from evalops_core.store.alerting import Alerting, alerting, reading
 from evalops_core.store.features import Extent, Features, SharedWindow, Standing
 from evalops_core.store.gate import Gate, GateHeldError
 from evalops_core.suites.file_model import NAME, NAME_RULE
 
-__all__ = ["Extent", "ListedFeature", "Renaming", "known_features", "list_features", "look_at", "rename_feature"]
+__all__ = [
+    "Extent",
+    "ListedFeature",
+    "Renaming",
+    "known_features",
+    "list_features",
+    "look_at",
+    "past_features",
+    "rename_feature",
+]
 
 _OPEN_AT_MOST = 1000
 _NAMED = 5  # windows in a sentence
@@ -48,6 +58,11 @@ def known_features(engine: Engine) -> list[str]:
     """The names of all features with an eval run of any type and status, whether they have a suite or not."""
     with reading(engine) as tables:
         return Features(tables.connection).evaluated()
+
+
+def past_features(engine: Engine) -> set[str]:
+    """Those, and the features that have or had an incident."""
+    return {*known_features(engine), *incident_features(engine)}
 
 
 def list_features(engine: Engine, suites: Collection[str]) -> list[ListedFeature]:

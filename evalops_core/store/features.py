@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Text, TextClause, bindparam, func, select, text, update
+from sqlalchemy import Connection, Text, bindparam, func, select, text, update
 
 from evalops_core.domain.incident import fingerprint
+from evalops_core.store.names import names_in
 from evalops_core.store.tables import (
     BASELINES,
     DRIFT_CENTROIDS,
@@ -63,15 +64,15 @@ class Features:
 
     def evaluated(self) -> list[str]:
         """Those with an eval run of any type and status, by name."""
-        return sorted(self._connection.scalars(_names_in(EVAL_RUNS.name)))
+        return sorted(self._connection.scalars(names_in(EVAL_RUNS.name)))
 
     def known(self) -> list[str]:
         """Those with anything that people look for: eval runs, incidents, traces, drift; by name."""
         lists = (
-            _names_in(EVAL_RUNS.name),
-            _names_in(INCIDENTS.name),
-            _names_in(LLM_TRACES.name, "error IS NULL"),  # that is what the index holds
-            _names_in(DRIFT_CENTROIDS.name),
+            names_in(EVAL_RUNS.name),
+            names_in(INCIDENTS.name),
+            names_in(LLM_TRACES.name, "error IS NULL"),  # that is what the index holds
+            names_in(DRIFT_CENTROIDS.name),
         )
         return sorted({name for names in lists for name in self._connection.scalars(names)})
 
@@ -123,24 +124,6 @@ class Features:
 _R, _I = EVAL_RUNS.c, INCIDENTS.c
 _JUDGED = VERDICTS.join(EVAL_RUNS, _R.id == VERDICTS.c.eval_run_id)
 _PINNED = BASELINES.c.unpinned_at.is_(None)
-
-
-def _names_in(table: str, condition: str = "true") -> TextClause:
-    """The names in a table, found by stepping from each to the next in an index that begins with `feature`.
-
-    DISTINCT would read every row for them.
-    """
-    return text(f"""
-        WITH RECURSIVE names AS (
-            (SELECT feature FROM evalops.{table} WHERE {condition} ORDER BY feature LIMIT 1)
-            UNION ALL
-            SELECT (
-                SELECT feature FROM evalops.{table} WHERE feature > names.feature AND {condition}
-                ORDER BY feature LIMIT 1
-            ) FROM names WHERE names.feature IS NOT NULL
-        )
-        SELECT feature FROM names WHERE feature IS NOT NULL
-    """)  # noqa: S608  # constants of ours
 
 
 _STANDINGS = text("""

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Engine, Select, Text, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from evalops_core.store.names import names_in
 from evalops_core.store.tables import EVAL_RUNS, EVAL_TREND, VALID
 
 _NEWEST_FIRST = (EVAL_TREND.c.window_start.desc(), EVAL_TREND.c.eval_run_id.desc())
@@ -111,18 +112,11 @@ def trend_query(
 
 def newest_query(limit: int, features: Sequence[str] | None = None) -> Select[Any]:
     """The statement behind `newest_of_each`."""
-    named = _features() if features is None else _given(features)
+    named = names_in(EVAL_RUNS.name, VALID.text).cte("features") if features is None else _given(features)
     newest = select(EVAL_TREND).where(EVAL_TREND.c.feature == named.c.feature).order_by(*_NEWEST_FIRST).limit(limit)
     points = newest.lateral("points")
     order = (points.c.feature, points.c.window_start.desc(), points.c.eval_run_id.desc())
     return select(points).select_from(named.join(points, literal(value=True))).order_by(*order)
-
-
-def _features() -> CTE:
-    """The names, one look into the index for each; DISTINCT would read every run. The last one is NULL."""
-    first = select(func.min(EVAL_RUNS.c.feature).label("feature")).where(VALID).cte("features", recursive=True)
-    after = select(func.min(EVAL_RUNS.c.feature)).where(VALID, EVAL_RUNS.c.feature > first.c.feature).scalar_subquery()
-    return first.union_all(select(after).where(first.c.feature.is_not(None)))
 
 
 def _given(features: Sequence[str]) -> CTE:

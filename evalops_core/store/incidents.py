@@ -15,6 +15,7 @@ from sqlalchemy.engine import RowMapping
 
 from evalops_core.domain.incident import Incident, Kind, Resolution, State, fingerprint, is_silent
 from evalops_core.errors import ConfigError
+from evalops_core.store.names import names_in
 from evalops_core.store.storable import storable
 from evalops_core.store.tables import DEPLOYMENT, INCIDENTS, INCIDENTS_OPEN, VERDICTS
 
@@ -108,7 +109,7 @@ class Incidents:
 
     def features(self) -> list[str]:
         """Those that have or had an incident, by name."""
-        return list(self._connection.scalars(select(_I.feature).distinct().order_by(_I.feature)))
+        return list(self._connection.scalars(names_in(INCIDENTS.name)))
 
     def goes_on(self, incident_id: int, current: Decimal) -> Incident:
         return self._changed(

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.regression import Severity, Verdict, VerdictOutcome
+from evalops_core.store.names import names_in
 from evalops_core.store.runs import run_of
 from evalops_core.store.tables import EVAL_RUNS, INCIDENTS, UNCHECKED, VALID, VERDICTS
 
@@ -112,7 +113,7 @@ class Verdicts:
 
     def features(self) -> list[str]:
         """Those that have a valid scheduled run."""
-        return list(self._connection.scalars(select(_RUNS.feature).where(VALID).distinct().order_by(_RUNS.feature)))
+        return list(self._connection.scalars(names_in(EVAL_RUNS.name, VALID.text)))
 
     def was_low(self, run: EvalRun) -> bool:
         """Whether the feature's judged run before this one has regressed, with or without anybody being told."""

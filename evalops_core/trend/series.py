@@ -6,12 +6,12 @@ What belongs here: these decisions, pure. What does not: reading (history), draw
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from math import ceil, floor
+from math import ceil
 
+from evalops_core.domain.score import axis_bounds
 from evalops_core.trend.history import TrendRow
 
 _WIDEST_GAP = 3  # places left free where windows are missing, however many
-_ROOM = 0.1  # above and below what is drawn, on the 1–5 scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,14 @@ class Series:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lowest and the highest score shown: halves around all that is drawn, at least 1 apart, within 1–5."""
+        """The lowest and the highest score shown: halves around all that is drawn."""
         drawn = [value for mark in self.marks for value in (mark.score, mark.ci_low, mark.ci_high)]
-        values = [value for value in (*drawn, self.reference, self.threshold) if value is not None]
-        low = max(1.0, floor((min(values) - _ROOM) * 2) / 2)
-        high = min(5.0, ceil((max(values) + _ROOM) * 2) / 2)
-        return (low, high) if high - low >= 1 else (min(low, 4.0), min(low, 4.0) + 1)
+        return axis_bounds([value for value in (*drawn, self.reference, self.threshold) if value is not None])
+
+
+def series_if_any(rows: Sequence[TrendRow], drop: Decimal | None) -> Series | None:
+    """`series_of` the rows; None where none of them has a score."""
+    return None if all(row.score is None for row in rows) else series_of(rows, drop)
 
 
 def series_of(rows: Sequence[TrendRow], drop: Decimal | None) -> Series:

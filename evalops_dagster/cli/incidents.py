@@ -188,11 +188,10 @@ def _store() -> "Generator[tuple[Settings, Workshop], None, None]":
 
 def _ensure_known(feature: str, settings: "Settings", workshop: "Workshop") -> None:
     """ConfigError unless there is a suite of that name, or there were runs or incidents of it."""
-    from evalops_core.run.feature_desk import known_features
-    from evalops_core.run.incident_desk import incident_features
+    from evalops_core.run.feature_desk import past_features
     from evalops_core.wiring import read_suites
     from evalops_dagster.cli.console import known_feature
 
-    past = {*incident_features(workshop.engine), *known_features(workshop.engine)}
+    past = past_features(workshop.engine)
     if feature not in past:
         known_feature(feature, read_suites(settings), past)

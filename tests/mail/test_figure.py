@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from evalops_core.domain.score import axis_bounds
 from evalops_core.mail.facts import Point
-from evalops_core.mail.figure import HEIGHT, MOST_POINTS, WIDTH, bounds, draw, pieces
+from evalops_core.mail.figure import HEIGHT, MOST_POINTS, WIDTH, draw, pieces
 from tests.mail.letters import POINTS
 
 REFERENCE, THRESHOLD = Decimal("4.20"), Decimal("0.50")
@@ -106,6 +107,6 @@ def test_runs_are_joined_where_no_window_is_missing(windows: list[str], expected
 
 @given(st.lists(st.floats(1.0, 5.0), min_size=1))
 def test_the_axis_holds_every_score_and_stays_within_the_scale(scores: list[float]) -> None:
-    low, high = bounds(scores)
+    low, high = axis_bounds(scores)
     assert 1.0 <= low <= min(scores) <= max(scores) <= high <= 5.0
     assert high - low >= 1.0

@@ -16,8 +16,8 @@ from evalops_core.domain.incident import Incident
 from evalops_core.domain.suite import Suite
 from evalops_core.errors import ConfigError, NotComparableError
 from evalops_core.run.compare import Comparison, Side, compare
-from evalops_core.run.feature_desk import known_features as features_with_runs
-from evalops_core.run.incident_desk import incident_features, list_incidents
+from evalops_core.run.feature_desk import past_features
+from evalops_core.run.incident_desk import list_incidents
 from evalops_core.run.two_runs import Reference
 from evalops_core.store.alerting import reading
 from evalops_core.store.results import CaseResults
@@ -26,7 +26,7 @@ from evalops_core.trend.history import TrendRow, read_trend
 from evalops_core.trend.report.cases import Sides, paired, sides_of_file, sides_of_run
 from evalops_core.trend.report.facts import Cases, FeatureFacts, LastRun, Pair, Report, SuiteState
 from evalops_core.trend.report.overview import worst_first
-from evalops_core.trend.series import Series, series_of
+from evalops_core.trend.series import series_if_any
 
 RUNS_LISTED = 20  # a feature's runs in its table
 _MOST = 1000  # open incidents
@@ -46,8 +46,7 @@ class Sources:
 
 def known_features(sources: Sources) -> list[str]:
     """Every feature that has a suite or a history, by name."""
-    past = {*features_with_runs(sources.engine), *incident_features(sources.engine)}
-    return sorted({*sources.suites, *sources.broken, *past})
+    return sorted({*sources.suites, *sources.broken, *past_features(sources.engine)})
 
 
 def collect(
@@ -92,17 +91,11 @@ def _feature(sources: Sources, name: str, limit: int, incidents: Iterable[Incide
         description="" if suite is None else suite.description,
         owner=None if suite is None else suite.owner,
         rows=tuple(rows),
-        series=_series(rows[:limit], suite),
+        series=series_if_any(rows[:limit], None if suite is None else suite.regression.drop),
         incidents=tuple(incident for incident in incidents if incident.feature == name),
         newest=newest[0] if newest else None,
         last=_last(sources, name, rows),
     )
-
-
-def _series(rows: Sequence[TrendRow], suite: Suite | None) -> Series | None:
-    if all(row.score is None for row in rows):
-        return None
-    return series_of(rows, None if suite is None else suite.regression.drop)
 
 
 def _last(sources: Sources, name: str, rows: Sequence[TrendRow]) -> LastRun | None:
