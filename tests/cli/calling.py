@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from evalops_dagster.cli import main
+from tests.builders import write_suite
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,16 @@ def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         return Said(code if isinstance(code, int) else int(code is not None), printed.out, printed.err)
 
     return evalops
+
+
+def settle(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, database_url: SecretStr, *, cases: int, torn: bool = False
+) -> None:
+    """The environment of a deployment over that database: a suite `orders`, and with `torn` one of that name that
+    cannot be read; no endpoint answers."""
+    write_suite(folder / "suites", "http://127.0.0.1:9/v1", cases=cases)
+    if torn:
+        write_suite(folder / "suites", "http://127.0.0.1:9/v1", feature="torn", yaml="description: [")
+    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
+    monkeypatch.setenv("EVALOPS_HOME", str(folder / "home"))
+    monkeypatch.setenv("EVALOPS_SUITES", str(folder / "suites"))

@@ -16,8 +16,7 @@ from evalops_core.domain.mail import Image, Mail
 from evalops_core.run.deliver import deliver
 from evalops_core.run.detect import detect
 from evalops_core.store.outbox import Message, MessageState, Outbox
-from tests.builders import write_suite
-from tests.cli.calling import Evalops
+from tests.cli.calling import Evalops, settle
 from tests.mock_resend.fixture import MockResend, start_mock_resend
 from tests.run.scored import NOW, TEAM, Scored, rules
 
@@ -35,10 +34,7 @@ def provider_process() -> Iterator[MockResend]:
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database of the test's own, a suite, and no key for mails."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2)
     monkeypatch.delenv("RESEND_API_KEY", raising=False)
 
 

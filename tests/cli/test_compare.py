@@ -8,8 +8,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
-from tests.builders import write_suite
-from tests.cli.calling import Evalops, Said
+from tests.cli.calling import Evalops, Said, settle
 from tests.run.scored import Scored
 from tests.run.test_compare import CASES, answers, csv_file
 
@@ -19,11 +18,7 @@ HOSTILE = "case|`<b>`@someone [x](http://evil.example) #1 \x1b[31m"
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Suites `orders` and one that cannot be read, `torn`; the feature `explain` has none any more."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", feature="torn", yaml="description: [")
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2, torn=True)
 
 
 @pytest.fixture

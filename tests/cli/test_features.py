@@ -13,17 +13,14 @@ from sqlalchemy import Engine
 from evalops_core.run.detect import detect
 from evalops_core.store.gate import Gate
 from tests.builders import write_suite
-from tests.cli.calling import Evalops
+from tests.cli.calling import Evalops, settle
 from tests.run.scored import NOW, Scored, rules
 
 
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database of the test's own and a suite, `orders`; the feature `explain` has none any more."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2)
 
 
 @pytest.fixture

@@ -19,18 +19,15 @@ from evalops_core.store.outbox import Outbox
 from evalops_core.suites.loader import load_suites
 from evalops_core.wiring import alert_rules
 from evalops_dagster.cli.moments import future_moment
-from tests.builders import judge_settings, write_suite
-from tests.cli.calling import Evalops
+from tests.builders import judge_settings
+from tests.cli.calling import Evalops, settle
 from tests.run.scored import NOW, START, Scored, rules
 
 
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database of the test's own and a suite, `orders`; the feature `explain` has none any more."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2)
     monkeypatch.setenv("EVALOPS_UI_URL", "http://ui.example")
 
 

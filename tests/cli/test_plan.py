@@ -8,19 +8,14 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from tests.builders import write_suite
-from tests.cli.calling import Evalops
+from tests.cli.calling import Evalops, settle
 from tests.run.scored import Scored
 from tests.run.test_power import PRICES, noisy
 
 
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=20)
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", feature="torn", yaml="description: [")
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=20, torn=True)
 
 
 def test_a_suite_without_history_says_what_is_assumed(evalops: Evalops) -> None:

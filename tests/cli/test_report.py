@@ -6,8 +6,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, make_url
 
-from tests.builders import write_suite
-from tests.cli.calling import Evalops
+from tests.cli.calling import Evalops, settle
 from tests.run.scored import Scored
 from tests.run.test_compare import answers
 
@@ -15,11 +14,7 @@ from tests.run.test_compare import answers
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Suites `orders` and one that cannot be read, `torn`; the test stands in an empty folder."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", feature="torn", yaml="description: [")
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2, torn=True)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 

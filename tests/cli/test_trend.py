@@ -11,8 +11,7 @@ from sqlalchemy import Engine, text
 
 from evalops_core.store.runs import EvalRuns
 from evalops_core.trend.export import ENDINGS, FileFormat
-from tests.builders import write_suite
-from tests.cli.calling import Evalops, Said
+from tests.cli.calling import Evalops, Said, settle
 from tests.store.rows import finished, started
 from tests.trend.reading import READERS, view
 
@@ -20,11 +19,7 @@ from tests.trend.reading import READERS, view
 @pytest.fixture(autouse=True)
 def deployment(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database of the test's own; suites `orders` and one that cannot be read, `torn`."""
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", cases=2)
-    write_suite(tmp_path / "suites", "http://127.0.0.1:9/v1", feature="torn", yaml="description: [")
-    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
-    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path / "suites"))
+    settle(monkeypatch, tmp_path, database_url, cases=2, torn=True)
 
 
 @pytest.fixture
