@@ -1,60 +1,32 @@
-"""What watches over scores: verdicts on what is new, incidents of what does not come, and the mails they owe.
+"""What watches over scores: sensors for verdicts on what is new, for what does not come, and for the mails they owe.
 
-What belongs here: ticks, and what Dagster is told of them. What does not: verdicts, incidents and delivery themselves
-(`evalops_core.run`). All of it is right without a cursor; a cursor only spares Dagster what it was told already.
+What belongs here: the sensors, as Dagster shows them. What does not: what their ticks do (alert_ticks). All of it is
+right without a cursor; a cursor only spares Dagster what it was told already.
 """
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
 
-from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Suite
-from evalops_core.domain.window import window_of
-from evalops_core.run.deliver import Delivery, deliver
-from evalops_core.run.detect import Looked, detect, verdicts_since
-from evalops_core.run.watch import watch
-from evalops_core.settings import load_settings
-from evalops_core.wiring import Workshop, alert_rules, mailer_of, open_workshop
-from evalops_dagster.checks import ALERTS_DELIVERED, delivery_facts, evaluation, given_up, score_key
-from evalops_dagster.features import COVERAGE
-from evalops_dagster.jobs import job_name
-from evalops_dagster.schedules import over_budget, schedule_name
-from evalops_dagster.tags import CONFIRMS, ROOT_RUN
-from evalops_dagster.trend import TREND, refreshed
 
-_REPORTS = 100  # checks reported in one tick
-_DELIVERY_S = 30.0  # Dagster gives a tick 60 s
+if TYPE_CHECKING:
+    from evalops_core.run.deliver import Delivery
+    from evalops_core.wiring import Workshop
 
 
 def alert_sensors(
     suites: Mapping[str, Suite],
     jobs: Sequence[UnresolvedAssetJobDefinition],
-    given: Workshop | None = None,
+    given: "Workshop | None" = None,
     every_s: int = 15,
-    hand_over: Callable[..., Delivery] = deliver,
+    hand_over: "Callable[..., Delivery] | None" = None,
 ) -> Sequence[dg.SensorDefinition]:
     """All on by default, for they cost nothing. `given` takes the place of the workshop that each tick opens, and
-    `hand_over` that of `deliver`."""
-    return [
-        _regression_sensor(suites, jobs, given, every_s),
-        _delivery_sensor(suites, given, every_s, hand_over),
-        _watch_sensor(suites, given, 4 * every_s),
-    ]
+    `hand_over` that of `run.deliver.deliver`."""
 
-
-def _regression_sensor(
-    suites: Mapping[str, Suite],
-    jobs: Sequence[UnresolvedAssetJobDefinition],
-    given: Workshop | None,
-    every_s: int,
-) -> dg.SensorDefinition:
     @dg.sensor(
         name="regression_sensor",
         jobs=jobs,
@@ -65,33 +37,10 @@ def _regression_sensor(
         "schedules are enabled, it has that one feature evaluated once more before anybody is told.",
     )
     def regression_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """The cursor is the last verdict that this Dagster was told of."""
-        with _workshop(given) as workshop:
-            rules = alert_rules(workshop.settings, suites)
-            looked = detect(
-                workshop.engine,
-                rules,
-                workshop.tools.now(),
-                in_progress=lambda: _in_progress(context.instance, workshop),
-                cannot_confirm=lambda run: obstacle(run, suites.get(run.feature), workshop),
-            )
-            told = int(context.cursor) if context.cursor else None
-            news = verdicts_since(workshop.engine, told, suites, _REPORTS)
-            known = [judged for judged in news if judged.feature in suites]
-            shown = refreshed(workshop, suites, (judged.feature for judged in known))
-        return dg.SensorResult(
-            run_requests=[_second_run(run, suites[run.feature]) for run in looked.to_confirm],
-            asset_events=[*(evaluation(judged, rules) for judged in known), *shown],
-            skip_reason=None if looked.to_confirm else _in_words(looked),
-            cursor=str(max((judged.id for judged in news), default=told or 0)),
-        )
+        from evalops_dagster.alert_ticks import judge_new_scores
 
-    return regression_sensor
+        return judge_new_scores(context, suites, given)
 
-
-def _delivery_sensor(
-    suites: Mapping[str, Suite], given: Workshop | None, every_s: int, hand_over: Callable[..., Delivery]
-) -> dg.SensorDefinition:
     @dg.sensor(
         name="alert_delivery_sensor",
         minimum_interval_seconds=every_s,
@@ -99,100 +48,20 @@ def _delivery_sensor(
         description="Sends the mails of the outbox that are due. Without a key for Resend it sends nothing.",
     )
     def alert_delivery_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """The cursor holds the given-up mails that this Dagster was last told of, as a JSON list; a tick that died
-        before that says so again."""
-        with _workshop(given) as workshop:
-            rules, mailer = alert_rules(workshop.settings, suites), mailer_of(workshop.settings)
-            done = hand_over(workshop.engine, rules, mailer, workshop.tools.now, within_s=_DELIVERY_S)
-            dead = given_up(workshop)
-        events: list[dg.AssetCheckEvaluation] = []
-        if dead != json.loads(context.cursor or "[]") or (done.sent and context.cursor is None):
-            facts = delivery_facts(dead)
-            events = [dg.AssetCheckEvaluation(asset_key=TREND, check_name=ALERTS_DELIVERED, passed=not dead, **facts)]
-        if done.dead:
-            context.log.error(str(done))
-        return dg.SensorResult(
-            asset_events=events, skip_reason=str(done), cursor=json.dumps(dead) if events else context.cursor
-        )
+        from evalops_dagster.alert_ticks import deliver_mails
 
-    return alert_delivery_sensor
+        return deliver_mails(context, suites, given, hand_over)
 
-
-def _watch_sensor(suites: Mapping[str, Suite], given: Workshop | None, every_s: int) -> dg.SensorDefinition:
     @dg.sensor(
         name="incident_watch_sensor",
-        minimum_interval_seconds=every_s,
+        minimum_interval_seconds=4 * every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Opens an incident where a schedule is on and no valid score has come for 1.5 intervals; ends "
         "silences that are over; reminds of open incidents where a suite wants it. Costs nothing.",
     )
     def incident_watch_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        with _workshop(given) as workshop:
-            scheduled = _scheduled(context.instance, suites.values()) if workshop.settings.scheduled_enabled else {}
-            rules = alert_rules(workshop.settings, suites)
-            seen = watch(workshop.engine, rules, workshop.tools.now(), scheduled=scheduled)
-        lacking = f"no valid data of {', '.join(seen.lacking)}" if seen.lacking else "no feature lacks data"
-        return dg.SkipReason(f"{lacking}; {len(scheduled)} features are scheduled, {seen.messages} messages were made")
+        from evalops_dagster.alert_ticks import watch_incidents
 
-    return incident_watch_sensor
+        return watch_incidents(context, suites, given)
 
-
-def obstacle(run: EvalRun, suite: Suite | None, workshop: Workshop) -> str | None:
-    """Why no second run may confirm the fall of `run`; None where one may be started."""
-    if not workshop.settings.scheduled_enabled:
-        return "runs that cost money are off (EVALOPS_SCHEDULED_ENABLED)"
-    if suite is None:
-        return "its suite is gone"
-    if window_of(workshop.tools.now(), suite.interval_hours).key != run.partition_key:
-        return "its window has ended"
-    spent = over_budget(suite, workshop)
-    return spent and f"it is over its budget: {spent}"
-
-
-def _second_run(run: EvalRun, suite: Suite) -> dg.RunRequest:
-    """Of that feature alone, by hand as the trend sees it, and behind the same gate."""
-    score = score_key(run.feature)
-    return dg.RunRequest(
-        run_key=f"confirm:{run.id}",
-        job_name=job_name(suite.interval_hours),
-        partition_key=run.partition_key,
-        asset_selection=[dg.AssetKey([run.feature, step]) for step in ("responses", "judgments", "eval_score")],
-        asset_check_keys=[dg.AssetCheckKey(score, COVERAGE)],
-        tags={CONFIRMS: str(run.id)},
-    )
-
-
-def _workshop(given: Workshop | None) -> AbstractContextManager[Workshop]:
-    return open_workshop(load_settings()) if given is None else nullcontext(given)
-
-
-def _in_progress(instance: dg.DagsterInstance, workshop: Workshop) -> Collection[str]:
-    """The runs that hold the gate or wait for it, of any deployment, and the roots of those that this Dagster knows."""
-    present = workshop.gate().runs_present()
-    known = [run for run in (instance.get_run_by_id(run_id) for run_id in present) if run is not None]
-    return present | {run.tags[ROOT_RUN] for run in known if ROOT_RUN in run.tags}
-
-
-def _scheduled(instance: dg.DagsterInstance, suites: Collection[Suite]) -> dict[str, datetime]:
-    """Since when the schedule of each feature is on, of those where it is."""
-    on: dict[str, datetime] = {}
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
-        data = state.instigator_data
-        if state.status is InstigatorStatus.RUNNING and isinstance(data, ScheduleInstigatorData):
-            since = data.start_timestamp
-            if since is not None:
-                on[state.instigator_name] = datetime.fromtimestamp(since, timezone.utc)
-    names = {suite.feature: schedule_name(suite.interval_hours) for suite in suites}
-    return {feature: on[name] for feature, name in names.items() if name in on}
-
-
-def _in_words(looked: Looked) -> str:
-    second = f"; {looked.unconfirmed} wait for a second run" if looked.unconfirmed else ""
-    if not looked.judged:
-        waits = f"; {looked.waiting} wait for the end of their Dagster run" if looked.waiting else ""
-        return f"no new scheduled score{waits}{second}"
-    scores = "1 score" if looked.judged == 1 else f"{looked.judged} scores"
-    return (
-        f"checked {scores}: {looked.regressed} regressed, {looked.opened} incidents opened, "
-        f"{looked.recovered} resolved, {looked.messages} messages made{second}"
-    )
+    return [regression_sensor, alert_delivery_sensor, incident_watch_sensor]

@@ -5,13 +5,13 @@ What belongs here: putting the parts together. What does not: the parts.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
-from evalops_core.run.deliver import Delivery, deliver
 from evalops_core.settings import load_settings
-from evalops_core.wiring import Workshop, installed_since, read_suites
+from evalops_core.wiring import installed_since, read_suites
 from evalops_dagster.alert_sensors import alert_sensors
 from evalops_dagster.checks import delivery_check, regression_check
 from evalops_dagster.features import broken_feature, feature_assets
@@ -21,22 +21,26 @@ from evalops_dagster.schedules import eval_schedules
 from evalops_dagster.sensors import gate_reaper
 from evalops_dagster.trend import TREND, trend_assets, trend_frames
 
+if TYPE_CHECKING:
+    from evalops_core.run.deliver import Delivery
+    from evalops_core.wiring import Workshop
+
 
 def build_definitions(
     *,
     suites: Mapping[str, Suite],
     since: datetime,
     broken: Mapping[str, str] | None = None,
-    workshop: Workshop | None = None,
+    workshop: "Workshop | None" = None,
     reaper: dg.SensorDefinition | None = None,
     sensors_every_s: int = 15,
-    hand_over: Callable[..., Delivery] = deliver,
+    hand_over: "Callable[..., Delivery] | None" = None,
 ) -> dg.Definitions:
     """Everything for `suites`, whose windows start with the one that holds `since`.
 
     `broken` maps features whose suite cannot be used to the reason. `workshop` takes the place of the one that each
     Dagster run and each tick opens for itself, `reaper` that of the sensor with the usual patience; `sensors_every_s`
-    is how often the sensors of scores and mails look, and `hand_over` takes the place of `deliver`.
+    is how often the sensors of scores and mails look, and `hand_over` takes the place of `run.deliver.deliver`.
     """
     chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
     checks = [*(regression_check(feature) for feature in suites), delivery_check(TREND)]

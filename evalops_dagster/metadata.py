@@ -19,15 +19,6 @@ UNPRICED = "unknown: the model's price is not known"
 _CUT = 160  # characters of a text shown in a table's cell
 
 
-def suite_metadata(cases: int, interval_hours: int, hashes: Mapping[str, str], folder: str) -> dict[str, Any]:
-    return {
-        "cases": cases,
-        "interval (h)": interval_hours,
-        **hashes,
-        "suite": dg.MetadataValue.path(folder),
-    }
-
-
 def run_metadata(run: EvalRun, model: str | None = None, judge: str | None = None) -> dict[str, Any]:
     """What identifies an eval run; `model` and `judge` as resolved, where the run itself does not know them yet."""
     return present(

@@ -5,16 +5,21 @@ What belongs here: opening them for a Dagster run and closing them with it. What
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
-from evalops_core.wiring import GateError, Held, Workshop, open_workshop
+
+if TYPE_CHECKING:
+    from evalops_core.wiring import Held, Workshop
 
 
 @dg.resource(description="EvalOps as the settings of this process configure it: store, models, progress.")
-def workshop_resource(_: dg.InitResourceContext) -> Iterator[Workshop]:
+def workshop_resource(_: dg.InitResourceContext) -> "Iterator[Workshop]":
+    from evalops_core.wiring import open_workshop  # what an evaluation needs, which the definitions do not
+
     with open_workshop(load_settings()) as workshop:
         yield workshop
 
@@ -23,10 +28,12 @@ def workshop_resource(_: dg.InitResourceContext) -> Iterator[Workshop]:
     required_resource_keys={"evalops"},
     description="The lock in PostgreSQL that lets one eval run at a time through, whichever deployment it belongs to.",
 )
-def gate_resource(context: dg.InitResourceContext) -> Iterator[Held]:
+def gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
     """Held from before the first step that needs it until after the last; freed with the process at the latest."""
     workshop: Workshop = context.resources.evalops
     if context.run is None:
+        from evalops_core.wiring import GateError
+
         raise GateError("the gate is held for a Dagster run, and there is none")
     log, hold = context.log, workshop.gate().hold
     with ExitStack() as stack:

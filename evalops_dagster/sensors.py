@@ -12,7 +12,6 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from evalops_core.settings import load_settings
-from evalops_core.wiring import open_workshop
 from evalops_dagster.pool import POOL
 from evalops_dagster.tags import BY_COMMAND
 
@@ -37,6 +36,8 @@ def gate_reaper(grace: timedelta = GRACE, every_s: int = 15) -> dg.SensorDefinit
         runs = {record.dagster_run.run_id for record in started if _gated(record) and _settled(record, grace)}
         if not runs:
             return dg.SensorResult(skip_reason="no eval run is going on", cursor="[]")
+        from evalops_core.wiring import open_workshop  # the first time that an eval run goes on
+
         with open_workshop(load_settings()) as workshop:
             missing = runs - workshop.gate().runs_present()
         missing_twice = missing & set(json.loads(context.cursor or "[]"))

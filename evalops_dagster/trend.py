@@ -7,17 +7,13 @@ A scheduled run refreshes them as its last steps. Its score is judged after it h
 them once more with the verdict; without a run, for all that they show is in the database already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
-from evalops_core.trend.frame import trend_frame
-from evalops_core.trend.history import read_newest
-from evalops_core.wiring import Workshop
-from evalops_dagster.trend_metadata import column_schema, of_all, of_one
+from evalops_core.trend.frame import COLUMNS, dtype_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,20 +28,6 @@ _ONLY = "Scheduled, completed runs only: what people launch by hand never enters
 def trend_assets(suites: Mapping[str, Suite]) -> Sequence[dg.AssetsDefinition]:
     """One for each feature, in its group, and one for all; none is partitioned, for they show history."""
     return [*(_feature_trend(suite) for suite in suites.values()), _eval_trend(suites)]
-
-
-def refreshed(
-    workshop: Workshop, suites: Mapping[str, Suite], features: Iterable[str]
-) -> list[dg.AssetMaterialization]:
-    """What the trends of `features`, and the one of all, show now; nothing where no feature is named."""
-    named = sorted(set(features))
-    if not named:
-        return []
-    rows = read_newest(workshop.engine, RUNS)
-    drops = _drops(suites)
-    shown = {trend_key(name): of_one([row for row in rows if row.feature == name], drops[name]) for name in named}
-    shown[TREND] = of_all(rows, drops)
-    return [dg.AssetMaterialization(asset_key=key, metadata=metadata) for key, metadata in shown.items()]
 
 
 def trend_key(feature: str) -> dg.AssetKey:
@@ -65,8 +47,9 @@ class _TrendFrames(dg.IOManager):
         """The rows are in the database already."""
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
-        workshop: Workshop = context.resources.evalops
-        return trend_frame(read_newest(workshop.engine, RUNS))
+        from evalops_dagster.trend_pages import frame
+
+        return frame(context.resources.evalops)
 
 
 def _feature_trend(suite: Suite) -> dg.AssetsDefinition:
@@ -77,12 +60,14 @@ def _feature_trend(suite: Suite) -> dg.AssetsDefinition:
         group_name=feature,
         deps=[dg.AssetKey([feature, "eval_score"])],
         kinds={"postgres"},
+        required_resource_keys={"evalops"},
         tags={"evalops/feature": feature},
         description=f"The scores of {feature} over time. {_ONLY}",
     )
-    def trend(evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
-        rows = read_newest(evalops.engine, RUNS, [feature])
-        return dg.MaterializeResult(metadata=of_one(rows, suite.regression.drop))
+    def trend(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from evalops_dagster.trend_pages import page_of_one
+
+        return page_of_one(context.resources.evalops, suite)
 
     return trend
 
@@ -93,17 +78,20 @@ def _eval_trend(suites: Mapping[str, Suite]) -> dg.AssetsDefinition:
         group_name="trend",
         deps=[dg.AssetKey([feature, "eval_score"]) for feature in suites],
         kinds={"pandas", "postgres"},
+        required_resource_keys={"evalops"},
         io_manager_key=_FRAMES,
-        metadata={"dagster/column_schema": column_schema()},
+        metadata={"dagster/column_schema": _column_schema()},
         description=f"The scores of all features over time, as a pandas frame of the {RUNS} newest runs of each, the "
         f"newest first. {_ONLY} In the database it is the view evalops.eval_trend.",
     )
-    def eval_trend(evalops: dg.ResourceParam[Workshop]) -> dg.MaterializeResult:
-        rows = read_newest(evalops.engine, RUNS)
-        return dg.MaterializeResult(value=trend_frame(rows), metadata=of_all(rows, _drops(suites)))
+    def eval_trend(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        from evalops_dagster.trend_pages import page_of_all
+
+        return page_of_all(context.resources.evalops, suites)
 
     return eval_trend
 
 
-def _drops(suites: Mapping[str, Suite]) -> dict[str, Decimal]:
-    return {feature: suite.regression.drop for feature, suite in suites.items()}
+def _column_schema() -> dg.TableSchema:
+    """The frame's columns with their types and units."""
+    return dg.TableSchema([dg.TableColumn(name, dtype_of(name), words) for name, words in COLUMNS.items()])

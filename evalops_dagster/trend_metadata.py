@@ -12,7 +12,6 @@ from urllib.parse import quote
 import dagster as dg
 
 from evalops_core.trend.figure import figure
-from evalops_core.trend.frame import COLUMNS, dtype_of
 from evalops_core.trend.history import TrendRow
 from evalops_core.trend.series import series_if_any
 from evalops_core.trend.thumbnail import thumbnail
@@ -21,11 +20,6 @@ from evalops_dagster.metadata import present, table
 NO_DATA = "No scheduled run has been completed yet; runs by hand do not enter the trend."
 _TABLE_ROWS = 20
 _DRAWN = 60  # runs in the picture that opens at a click
-
-
-def column_schema() -> dg.TableSchema:
-    """The frame's columns with their types and units."""
-    return dg.TableSchema([dg.TableColumn(name, dtype_of(name), words) for name, words in COLUMNS.items()])
 
 
 def of_one(rows: Sequence[TrendRow], drop: Decimal | None) -> dict[str, Any]:

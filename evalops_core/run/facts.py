@@ -5,8 +5,7 @@ What belongs here: reading rows into such facts. What does not: showing them (Da
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import quantiles
 
 from evalops_core.domain.eval_run import Response, ScoreRow
 from evalops_core.domain.json import canonical
@@ -38,8 +37,8 @@ def latency_of(seconds: Sequence[float]) -> Latency | None:
     """Median and 95th percentile; None where nothing was answered."""
     if not seconds:
         return None
-    p50, p95 = np.percentile(seconds, [50, 95])
-    return Latency(round(float(p50), 3), round(float(p95), 3))
+    cuts = quantiles(seconds, n=20, method="inclusive") if len(seconds) > 1 else [seconds[0]] * 19
+    return Latency(round(cuts[9], 3), round(cuts[18], 3))
 
 
 def worst(

@@ -27,12 +27,9 @@ from evalops_core.domain.scorer import (
 from evalops_core.errors import ConfigError
 from evalops_core.scorers.contains import ContainsScorer
 from evalops_core.scorers.exact import ExactScorer
-from evalops_core.scorers.json_fields import json_fields_scorer
 from evalops_core.scorers.judge import JudgeScorer
 from evalops_core.scorers.protocol import Scorer
-from evalops_core.scorers.python import python_scorer
 from evalops_core.scorers.regex import regex_scorer
-from evalops_core.scorers.similarity import similarity_scorer
 
 
 def build_scorers(
@@ -66,11 +63,17 @@ def _build(spec: ScorerSpec, judge: ChatModel | None, embeddings: EmbeddingModel
             return ContainsScorer(spec)
         case RegexSpec():
             return regex_scorer(spec)
-        case JsonFieldsSpec():
+        case JsonFieldsSpec():  # these three bring libraries that few suites need
+            from evalops_core.scorers.json_fields import json_fields_scorer
+
             return json_fields_scorer(spec)
         case SimilaritySpec():
+            from evalops_core.scorers.similarity import similarity_scorer
+
             return similarity_scorer(spec, embeddings)
         case PythonSpec():
+            from evalops_core.scorers.python import python_scorer
+
             return python_scorer(spec, folder)
         case JudgeSpec():
             return _judge(spec, judge)

@@ -6,13 +6,13 @@ What does not: validating answers (the `scorers` package).
 
 from typing import Any, TypeVar, cast
 
-import jsonschema
-
 SchemaT = TypeVar("SchemaT", bound="dict[str, Any]")
 
 
 def checked_schema(schema: SchemaT) -> SchemaT:
     """The schema itself; ValueError where it is no JSON Schema or refers to anything outside itself."""
+    import jsonschema  # only few suites have one
+
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from evalops_core.trend.columns import COLUMNS
-from evalops_core.trend.history import TrendRow
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evalops_core.trend.history import TrendRow
 
 __all__ = ["COLUMNS", "dtype_of", "trend_frame"]
 
@@ -28,7 +29,7 @@ def dtype_of(column: str) -> str:
     return _DTYPES.get(column, "string")
 
 
-def trend_frame(rows: Sequence[TrendRow]) -> "pd.DataFrame":
+def trend_frame(rows: "Sequence[TrendRow]") -> "pd.DataFrame":
     """One line a run with the columns of `COLUMNS`, of the same types however many rows there are.
 
     Times are `datetime64[us, UTC]`, ids and counts nullable `Int64`, other numbers `float64` (missing is NaN), all else
@@ -39,7 +40,7 @@ def trend_frame(rows: Sequence[TrendRow]) -> "pd.DataFrame":
     return pd.DataFrame({name: _column(rows, name) for name in COLUMNS})
 
 
-def _column(rows: Sequence[TrendRow], name: str) -> "pd.Series":
+def _column(rows: "Sequence[TrendRow]", name: str) -> "pd.Series":
     import pandas as pd
 
     values = [getattr(row, name) for row in rows]

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -26,10 +27,8 @@ from evalops_core.domain.scorer import ScorerSpec, SimilaritySpec, in_force
 from evalops_core.domain.suite import ModelSpec, Suite
 from evalops_core.errors import ConfigError
 from evalops_core.providers.chat import ChatClient
-from evalops_core.providers.embeddings import EmbeddingClient, InBatches
 from evalops_core.providers.http import open_session
 from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDING_MODEL_ID
-from evalops_core.providers.local_model.process import ModelServer
 from evalops_core.providers.pace import CEILING, Pace, Paces, PerMinute
 from evalops_core.providers.pricing import PriceOverride, price
 from evalops_core.providers.retry import CallPolicy
@@ -43,12 +42,18 @@ from evalops_core.scorers.registry import build_scorers, scorers_fingerprint
 from evalops_core.settings import EMBEDDED, Settings
 from evalops_core.store.judge_cache import JudgeCache
 
+if TYPE_CHECKING:
+    from evalops_core.providers.embeddings import EmbeddingClient
+    from evalops_core.providers.local_model.process import ModelServer
+
 OPENAI = "https://api.openai.com/v1"
 _LOG = logging.getLogger(__name__)
 
 
-def model_server(settings: Settings, *, stays: bool = False) -> ModelServer:
+def model_server(settings: Settings, *, stays: bool = False) -> "ModelServer":
     """The embedded models' server; one that this process starts ends some time after it, at the latest, or `stays`."""
+    from evalops_core.providers.local_model.process import ModelServer  # not needed beside models of one's own
+
     return ModelServer(settings.home, owner_pid=None if stays else os.getpid())
 
 
@@ -145,9 +150,13 @@ async def connect(
         embedding_price = price_of(settings, plan.embedding or plan.model)
         embeddings: EmbeddingModel | None = None
         if plan.embedding is not None:
+            from evalops_core.providers.embeddings import InBatches  # with numpy; few suites embed
+
             paid = _paid_embeddings(session, plan.embedding, settings, policy, paces)
             embeddings = InBatches(MeteredEmbeddings(paid, embedding_price, spending))
         elif local:
+            from evalops_core.providers.embeddings import EmbeddingClient, InBatches
+
             pace = Pace(Controller(min(START, most)))
             free = EmbeddingClient(session, EMBEDDING_MODEL_ID, local, None, policy, pace=pace)
             embeddings = FreeEmbeddings(InBatches(free))
@@ -214,7 +223,9 @@ def _start_embedded(settings: Settings) -> tuple[str, int]:
 
 def _paid_embeddings(
     session: aiohttp.ClientSession, ref: ModelRef, settings: Settings, policy: CallPolicy, paces: Paces
-) -> EmbeddingClient:
+) -> "EmbeddingClient":
+    from evalops_core.providers.embeddings import EmbeddingClient
+
     secret = _key(settings, settings.embedding_api_key, ref.base_url, "EVALOPS_EMBEDDING_API_KEY")
     pace, allowance = paces.of(ref.base_url, secret, ref.name)
     return EmbeddingClient(session, ref.name, ref.base_url, secret, policy, pace=pace, allowance=allowance)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evalops_core.providers.local_model import CATALOGUE, ModelServer, check
+from evalops_core.providers.local_model.catalogue import CATALOGUE
+from evalops_core.providers.local_model.files import check
+from evalops_core.providers.local_model.process import ModelServer
 from evalops_core.settings import load_settings
 
 pytestmark = pytest.mark.process

@@ -30,8 +30,7 @@ from evalops_core.providers.local_model import openmp
 from evalops_core.providers.local_model.files import FileState, ModelFiles, Progress, check, fetch
 from evalops_core.providers.local_model.request_log import rotate
 from evalops_core.providers.local_model.runtime import fingerprint, require_machine
-from evalops_core.providers.local_model.serve import LINGER_S, serve
-from evalops_core.providers.local_model.state import ServerState, StatePaths
+from evalops_core.providers.local_model.state import LINGER_S, ServerState, StatePaths
 
 START_TIMEOUT_S = 120.0  # loading takes about a second; a machine that swaps takes longer
 STOP_TIMEOUT_S = 5.0
@@ -97,6 +96,8 @@ class ModelServer:
         environment = openmp.environment(self._root)
         if environment is not None:
             os.execve(sys.executable, self._command(), environment)  # noqa: S606  our own program, as a list
+        from evalops_core.providers.local_model.serve import serve  # engines and all
+
         serve(self._root, engines=self._engines, owner_pid=self._owner_pid, linger_s=self._linger_s)
 
     def start(self, progress: Progress | None = None) -> Endpoint:

@@ -21,9 +21,7 @@ from evalops_core.providers.local_model.files import require_files
 from evalops_core.providers.local_model.request_log import RequestLog
 from evalops_core.providers.local_model.runtime import fingerprint, require_runtime
 from evalops_core.providers.local_model.server import ModelApp
-from evalops_core.providers.local_model.state import ServerState, StatePaths
-
-LINGER_S = 30.0  # another process may have adopted the server, and pauses between two stages of its run
+from evalops_core.providers.local_model.state import LINGER_S, ServerState, StatePaths
 
 
 def serve(

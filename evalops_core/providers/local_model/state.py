@@ -8,6 +8,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+LINGER_S = 30.0  # another process may have adopted the server, and pauses between two stages of its run
+
 
 @dataclass(frozen=True, slots=True)
 class ServerState:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from evalops_core.providers.local_model import ModelServer, check
 from evalops_core.providers.local_model.catalogue import OPENMP_FILE
+from evalops_core.providers.local_model.files import check
+from evalops_core.providers.local_model.process import ModelServer
 from evalops_core.settings import load_settings
 from tests.providers.local_model.calls import ServerUnderTest
 

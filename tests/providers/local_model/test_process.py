@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from evalops_core.errors import ConfigError
-from evalops_core.providers.local_model import Endpoint, ModelServer, openmp
+from evalops_core.providers.local_model import openmp
+from evalops_core.providers.local_model.process import Endpoint, ModelServer
 from evalops_core.providers.local_model.state import ServerState, StatePaths
 from tests.providers.local_model.calls import ServerUnderTest, eventually
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.process
 START = """
 import sys
 from pathlib import Path
-from evalops_core.providers.local_model import ModelServer
+from evalops_core.providers.local_model.process import ModelServer
 endpoint = ModelServer(Path(sys.argv[1]), engines=1).start()
 print(endpoint.url, endpoint.adopted)
 """

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evalops_core.providers.local_model import CHAT_MODEL_ID, EMBEDDING_MODEL_ID, ModelServer
+from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDING_MODEL_ID
+from evalops_core.providers.local_model.process import ModelServer
 from tests.providers.local_model.calls import ServerUnderTest, eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.process]
