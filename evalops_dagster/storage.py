@@ -5,10 +5,12 @@ commands and `evalops dev` see the same instance without any variable to export.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from sqlalchemy import select
 
 from evalops_core.settings import load_settings
 from evalops_core.wiring import dagster_url
@@ -31,9 +33,17 @@ class EvalOpsStorage(DagsterPostgresStorage):
     ) -> "EvalOpsStorage":
         url = dagster_url(load_settings(), create=lambda url: cls._create_tables(url.get_secret_value()))
         storage = cls(postgres_url=url.get_secret_value(), should_autocreate_tables=True, inst_data=inst_data)
-        if POOL not in {pool.name for pool in storage.event_log_storage.get_pool_limits()}:
+        if not cls._has_pool(storage):
             storage.event_log_storage.set_concurrency_slots(POOL, 1)
         return storage
+
+    @staticmethod
+    def _has_pool(storage: DagsterPostgresStorage) -> bool:
+        """By one query, for every process of Dagster's asks at its start: `get_pool_limits` makes a dozen, of 60 ms."""
+        limits = ConcurrencyLimitsTable.c
+        event_log = cast("PostgresEventLogStorage", storage.event_log_storage)
+        with event_log.index_connection() as connection:
+            return connection.scalar(select(limits.limit).where(limits.concurrency_key == POOL)) is not None
 
     @classmethod
     def _create_tables(cls, url: str) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from evalops_core.domain.mail import Image, Mail
 from evalops_core.mail.body import MOST_ITEMS, body
 from evalops_core.mail.facts import Firing, Letter, RegressionItem, Test
-from evalops_core.mail.figure import draw
 from evalops_core.mail.subject import subject
 from evalops_core.mail.untrusted import one_line
 from evalops_core.mail.wording import counted, score
@@ -45,6 +44,8 @@ def _images(letter: Letter) -> Mapping[int, Image]:
 
 
 def _image(item: RegressionItem) -> Image:
+    from evalops_core.mail.figure import draw  # with numpy and matplotlib
+
     last = [f"{one_line(point.window, 20)} {score(point.score)}" for point in item.points[-3:]]
     alt = (
         f"Score of {one_line(item.feature, 60)} over {counted(len(item.points), 'run')}, lately {', '.join(last)}; "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evalops_core.store.gate import Gate, GateError, Held
     from evalops_core.wiring.alerts import alert_rules, mailer_of
+    from evalops_core.wiring.connections import connect
     from evalops_core.wiring.database import (
         dagster_url,
         embedded_server,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         upgrade_store,
         while_needed,
     )
-    from evalops_core.wiring.models import connect, judge_ref, model_ref, model_server, needs_embedded_model
+    from evalops_core.wiring.models import judge_ref, model_ref, model_server, needs_embedded_model
     from evalops_core.wiring.suites import Suites, read_suites
     from evalops_core.wiring.workshop import Workshop, open_workshop, workshop_over
 
@@ -65,7 +66,8 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
             "upgrade_store",
             "while_needed",
         ),
-        "evalops_core.wiring.models": ("connect", "judge_ref", "model_ref", "model_server", "needs_embedded_model"),
+        "evalops_core.wiring.connections": ("connect",),
+        "evalops_core.wiring.models": ("judge_ref", "model_ref", "model_server", "needs_embedded_model"),
         "evalops_core.wiring.suites": ("Suites", "read_suites"),
         "evalops_core.wiring.workshop": ("Workshop", "open_workshop", "workshop_over"),
     }

@@ -30,7 +30,9 @@ def alert_rules(settings: Settings, suites: Mapping[str, Suite]) -> AlertRules:
 
 def mailer_of(settings: Settings) -> Mailer | None:
     """None where no key is set, so that nothing is sent."""
+    key = settings.mail_key()
+    if key is None:
+        return None
     from evalops_core.providers.mail import ResendMailer  # the provider's package takes its time to import
 
-    key = settings.mail_key()
-    return None if key is None else ResendMailer(key, settings.alert_from, settings.resend_base_url)
+    return ResendMailer(key, settings.alert_from, settings.resend_base_url)

@@ -5,7 +5,7 @@ What belongs here: putting collaborators together. What does not: what they do.
 
 import subprocess
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -18,9 +18,9 @@ from evalops_core.domain.eval_run import RunType
 from evalops_core.domain.scorer import JudgeSpec, in_force
 from evalops_core.domain.suite import Suite
 from evalops_core.domain.window import window_of, window_of_key
-from evalops_core.run.budget import Patience
+from evalops_core.run.budget import Patience, Spending
 from evalops_core.run.daily_budget import SpendingRules
-from evalops_core.run.evaluate import Tools
+from evalops_core.run.evaluate import Models, Tools
 from evalops_core.run.plan import Plan
 from evalops_core.run.progress import Report
 from evalops_core.settings import Settings
@@ -31,7 +31,7 @@ from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.store.spend import SpendLedger
 from evalops_core.wiring.database import open_store
-from evalops_core.wiring.models import connect, embedding_ref, judge_ref, model_ref, price_of, scorers_version
+from evalops_core.wiring.models import embedding_ref, judge_ref, model_ref, price_of, scorers_version
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,18 @@ def workshop_over(engine: Engine, settings: Settings, report: Report | None = No
         ledger=SpendLedger(engine),
         spending=spending_rules(settings),
         price_of=partial(price_of, settings),
-        connect=partial(connect, settings, cache=judge_cache(engine, settings)),
+        connect=partial(_connect, settings, judge_cache(engine, settings)),
         now=lambda: datetime.now(timezone.utc),
     )
     return Workshop(settings, engine, tools, report)
+
+
+def _connect(
+    settings: Settings, cache: JudgeCache | None, plan: Plan, spending: Spending
+) -> AbstractAsyncContextManager[Models]:
+    from evalops_core.wiring.connections import connect  # with the HTTP client
+
+    return connect(settings, plan, spending, cache=cache)
 
 
 def judge_cache(engine: Engine, settings: Settings) -> JudgeCache | None:

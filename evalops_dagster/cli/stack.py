@@ -66,35 +66,44 @@ def running_stack(settings: Settings, port: int | None, say: Say) -> Generator[S
 def _start(
     settings: Settings, port: int | None, say: Say, instance: Path, state: IO[str], stops: contextlib.ExitStack
 ) -> Stack:
-    suites = read_suites(settings)
     first = settings.ui_port if port is None else port
     chosen = free_port(settings.ui_host, first, exactly=port is not None or "ui_port" in settings.model_fields_set)
     if first not in (0, chosen):
         say(f"port {first} is taken; the UI gets {chosen}")
-    for problem in suites.broken.values():
-        say(f"warning: {problem}")
-    if settings.database_url is None:
+    server = embedded_server(settings) if settings.database_url is None else None
+    if server is not None:
         say("database: starting the embedded PostgreSQL …")
-        server = embedded_server(settings)
         stops.callback(_quietly, server.stop)
-        server.start()
-    applied = upgrade_store(settings)
-    say(f"database: ready{f', {len(applied)} migrations applied' if applied else ''}")
-    if needs_embedded_model(suites.usable, settings):
-        say("models: starting the embedded models (the first time their files are fetched, 120 MB) …")
-        models = model_server(settings)
-        stops.callback(_quietly, models.stop)
-        say(f"models: ready at {models.start().url}")
+    else:
+        _upgrade(settings, say)  # Dagster's processes refuse one's own database unless it is up to date
+    after_dagster = stops.enter_context(contextlib.ExitStack())
     log, url = settings.home / "logs" / "dagster.log", _url(settings.ui_host, chosen)
-    say(f"dagster: starting the web server and the daemon (log: {log}) …")
     mark = secrets.token_hex(8)
     _note(state, pid=os.getpid(), url=url, mark=mark)
     stops.callback(end_marked, mark)  # first, so that an interruption amid the start leaves nothing
+    # Its processes import for a second before they need the embedded database, and would start it themselves.
     dagster = start_dagster(instance, settings.ui_host, DagsterApi(url), chosen, log, mark)
     stops.callback(dagster.stop)
+    if server is not None:
+        server.start()
+        _upgrade(settings, say)
+    suites = read_suites(settings)
+    for problem in suites.broken.values():
+        say(f"warning: {problem}")
+    if needs_embedded_model(suites.usable, settings):
+        say("models: starting the embedded models (the first time their files are fetched, 120 MB) …")
+        models = model_server(settings)
+        after_dagster.callback(_quietly, models.stop)
+        say(f"models: ready at {models.start().url}")
+    say(f"dagster: starting the web server and the daemon (log: {log}) …")
     dagster.await_ui()
     say(f"dagster: ready at {url}")
     return Stack(url, suites, dagster)
+
+
+def _upgrade(settings: Settings, say: Say) -> None:
+    applied = upgrade_store(settings)
+    say(f"database: ready{f', {len(applied)} migrations applied' if applied else ''}")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """The code location: what it holds, and that one bad suite does not take the others down."""
 
+import subprocess
+import sys
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -80,3 +82,29 @@ def test_partitions_are_the_windows_and_the_open_one_can_be_materialized(hours: 
     assert keys[-1] == window_of(now, hours).key
     span = partitions.time_window_for_partition_key(keys[-1])
     assert (span.start, span.end) == (window_of(now, hours).start, window_of(now, hours).end)
+
+
+HEAVY = {"aiohttp", "alembic", "jsonschema", "matplotlib", "numpy", "pandas", "resend", "scipy"}
+DEFINED = """
+import sys
+from datetime import datetime, timezone
+from evalops_core.settings import load_settings
+from evalops_core.wiring import read_suites
+from evalops_dagster.definitions import build_definitions
+suites = read_suites(load_settings())
+assert suites.usable
+build_definitions(suites=suites.usable, since=datetime.now(timezone.utc)).get_repository_def()
+"""
+
+
+@pytest.mark.parametrize("then", ["", "import evalops_dagster.alert_ticks", "import evalops_dagster.schedule_ticks"])
+def test_definitions_and_ticks_that_find_nothing_import_no_client_no_statistics_and_no_frames(
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_suite(tmp_path, "http://127.0.0.1:9/v1", feature="good")
+    monkeypatch.setenv("EVALOPS_SUITES", str(tmp_path))
+    code = f"{DEFINED}\n{then}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    loaded = set(said.split())
+    assert {"dagster", "sqlalchemy"} <= loaded
+    assert not loaded & HEAVY

@@ -72,7 +72,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch, mock_openai: MockOpenAI) -> None:
     def model_server(settings: Settings) -> Server:
         return Server()
 
-    monkeypatch.setattr("evalops_core.wiring.models.model_server", model_server)
+    monkeypatch.setattr("evalops_core.wiring.connections.model_server", model_server)
 
 
 def run(workshop: Workshop, suite: Suite) -> EvalRun:
