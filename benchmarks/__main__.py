@@ -28,6 +28,7 @@ def main() -> None:
         "startup": _startup,
         "dev": _dev,
         "constant": _constant,
+        "memory": _memory,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("part", nargs="?", default="engine", choices=["engine", "bench", "peers", *parts])
@@ -104,6 +105,12 @@ def _constant(site: Site, ledger: Ledger) -> None:
     from benchmarks.constant import constant
 
     constant(site, ledger)
+
+
+def _memory(site: Site, ledger: Ledger) -> None:
+    from benchmarks.memory import memory
+
+    memory(site, ledger)
 
 
 def _peers(site: Site, ledger: Ledger, work: Work, times: int, names: list[str] | None, *, wanted: bool) -> None:

@@ -28,7 +28,7 @@ def whole_runs(site: Site, ledger: Ledger, works: Sequence[Work], times: int) ->
         trivial: list[Usage] = []
         for _ in range(times):
             site.prepare(work)
-            ours.append(_succeeded(run_process(_OURS, site.environment(work), log)))
+            ours.append(run_whole(site, work))
             trivial.append(_succeeded(run_process(_TRIVIAL, environment, log)))
         ledger.table(
             f"a whole Dagster run; {work}, ideal {work.ideal_s:.2f} s, medians of {times}",
@@ -40,6 +40,11 @@ def whole_runs(site: Site, ledger: Ledger, works: Sequence[Work], times: int) ->
         beyond = median(mine.wall_s - other.wall_s for mine, other in zip(ours, trivial, strict=True))
         ledger.goal("beyond the trivial run, s", beyond, limit=1.25 * work.ideal_s + 1)
         ledger.goal("  its CPU, ms a case", 1000 * (_cpu(ours) - _cpu(trivial)) / work.cases)
+
+
+def run_whole(site: Site, work: Work) -> Usage:
+    """`evalops run` on the suite that was prepared."""
+    return _succeeded(run_process(_OURS, site.environment(work), site.folder / "dagster-run.log"))
 
 
 def _succeeded(usage: Usage) -> Usage:

@@ -6,6 +6,7 @@ standard library only: the peers read this from environments of their own.
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -67,21 +68,19 @@ class Work:
         return f"N={self.cases:,}, L={self.latency_ms:g} ms, C={self.in_flight}"
 
 
-def case_lines(count: int, trial: int = 0) -> list[CaseLine]:
+def case_lines(count: int, trial: int = 0) -> Iterator[CaseLine]:
     """The same ones each time. The id stands in the input too: by it the mock knows a case, whatever is around it.
 
     Those of another `trial` are worded differently, so that no tool's cache knows them, and get the same scores.
     """
     drawn = random.Random(20)
-    lines: list[CaseLine] = []
     for number in range(count):
         notes = drawn.sample(_NOTES, 6)
         asked = (
             f"[case-{number:06d}] Customer {trial + 1} has a question. Answer it from these notes.\n- "
             + "\n- ".join(notes)
         )
-        lines.append({"id": f"case-{number:06d}", "input": asked, "reference": notes[number % 6]})
-    return lines
+        yield {"id": f"case-{number:06d}", "input": asked, "reference": notes[number % 6]}
 
 
 def write_suite(suites: Path, base_url: str, cases: int, trial: int = 0) -> Path:
@@ -89,5 +88,6 @@ def write_suite(suites: Path, base_url: str, cases: int, trial: int = 0) -> Path
     folder = suites / FEATURE
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "suite.yaml").write_text(_SUITE.format(model=MODEL, base_url=base_url))
-    (folder / "cases.jsonl").write_text("".join(json.dumps(line) + "\n" for line in case_lines(cases, trial)))
+    with (folder / "cases.jsonl").open("w") as file:  # a line at a time: a process starts with its parent's peak memory
+        file.writelines(json.dumps(line) + "\n" for line in case_lines(cases, trial))
     return folder

@@ -16,16 +16,16 @@ from typing import Any, Union, cast, overload
 from pydantic import ValidationError
 
 from evalops_core.domain.chat import Message
-from evalops_core.domain.packed_cases import PackedCases
 from evalops_core.domain.suite import Case
 from evalops_core.errors import ConfigError
 from evalops_core.suites.file_model import listed
 from evalops_core.suites.files import CaseFile
 from evalops_core.suites.plain_files import decoded, open_plain
 from evalops_core.suites.problems import config_error
+from evalops_core.suites.spooled_cases import SpooledCases
 
 LARGEST_CASES = 100_000_000
-_PACKED_ABOVE = 2_000  # cases; below, their objects take a few megabytes and are quicker
+_SPOOLED_ABOVE = 2_000  # cases; below, their objects take a few megabytes and are quicker
 DEEPEST = 64
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "input": ("vars",),
@@ -40,7 +40,7 @@ class PlacedCase:
 
 
 class PlacedCases(Sequence[PlacedCase]):
-    """A file's cases with their lines; `cases` are they alone, a tuple, or packed where there are very many."""
+    """A file's cases with their lines; `cases` are they alone, a tuple, or spooled where there are very many."""
 
     def __init__(self, cases: Sequence[Case], lines: Sequence[int]) -> None:
         self.cases, self._lines = cases, lines
@@ -62,8 +62,12 @@ def read_cases(file: Path) -> PlacedCases:
     """At least one case, ids unique. ConfigError names the line; a file above `LARGEST_CASES` bytes is not read."""
     lines = array("L")
     read = _read(file, lines)
-    few = tuple(islice(read, _PACKED_ABOVE + 1))
-    cases = few if len(few) <= _PACKED_ABOVE else PackedCases(chain(few, read))
+    few = tuple(islice(read, _SPOOLED_ABOVE + 1))
+    try:
+        cases = few if len(few) <= _SPOOLED_ABOVE else SpooledCases(chain(few, read))
+    except OSError as error:
+        problem = f"so many cases are kept in a temporary file, and that cannot be written ({error.strerror or error})"
+        raise ConfigError(f"{problem}; make room for it, or set TMPDIR to another folder", file=file) from None
     if not cases:
         raise ConfigError("there is no case in it; write one JSON object a line", file=file)
     return PlacedCases(cases, lines)

@@ -18,8 +18,8 @@ def test_the_ideal_is_two_calls_a_case_shared_by_those_in_flight() -> None:
 
 
 def test_cases_are_the_same_each_time_and_another_trial_s_differ_in_words_only() -> None:
-    assert case_lines(5) == case_lines(5)
-    first, second = case_lines(5), case_lines(5, trial=1)
+    assert list(case_lines(5)) == list(case_lines(5))
+    first, second = list(case_lines(5)), list(case_lines(5, trial=1))
     assert [line["id"] for line in first] == [line["id"] for line in second]
     assert not {line["input"] for line in first} & {line["input"] for line in second}
 

@@ -1,14 +1,15 @@
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from evalops_core.domain.chat import Message
-from evalops_core.domain.packed_cases import PackedCases
 from evalops_core.domain.suite import Case
 from evalops_core.errors import ConfigError
 from evalops_core.suites.cases import read_cases
+from evalops_core.suites.spooled_cases import SpooledCases
 
 
 def written(tmp_path: Path, content: str | bytes) -> Path:
@@ -134,7 +135,7 @@ def test_what_is_no_regular_file_is_refused_unopened(tmp_path: Path) -> None:
 def test_very_many_cases_read_like_few(tmp_path: Path) -> None:
     content = "".join(f'\n{{"id": "c{number}", "input": "{number}"}}' for number in range(2_500))
     placed = read_cases(written(tmp_path, content))
-    assert isinstance(placed.cases, PackedCases)
+    assert isinstance(placed.cases, SpooledCases)
     assert len(placed) == len(placed.cases) == 2_500
     assert [(item.case.id, item.line) for item in placed[2_498:]] == [("c2498", 2_500), ("c2499", 2_501)]
     few = read_cases(written(tmp_path, "".join(content.splitlines(keepends=True)[:11])))
@@ -146,3 +147,10 @@ def test_an_id_given_twice_is_found_however_far_apart(tmp_path: Path) -> None:
     content = "".join(f'{{"id": "c{number % 2_400}", "input": "x"}}\n' for number in range(2_401))
     with pytest.raises(ConfigError, match="'c0' is on lines 1 and 2401; ids are unique"):
         read_cases(written(tmp_path, content))
+
+
+def test_no_room_for_very_many_cases_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "".join(f'{{"id": "c{number}", "input": "x"}}\n' for number in range(2_500)))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(ConfigError, match=r"cases\.jsonl.*cannot be written.*set TMPDIR"):
+        read_cases(file)
