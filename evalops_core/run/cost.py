@@ -5,10 +5,10 @@ what a call may cost at worst (domain.budget, which the hard caps reserve).
 """
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
 from evalops_core.domain.budget import Price, Purpose, usd
 from evalops_core.domain.chat import Message, ModelRef, Usage
@@ -28,10 +28,6 @@ _BYTES_A_TOKEN = 4  # of English; other languages and code have fewer
 _ANSWER, _REASON = 300, 60  # guessed tokens of an answer, and of a judge's words on one axis
 
 What = Literal["answers", "judgments", "embeddings"]
-Job = tuple[Case, int]
-Judging = tuple[Case, int, JudgeSpec]
-Embedding = tuple[Case, int, SimilaritySpec]
-Spec = TypeVar("Spec", JudgeSpec, SimilaritySpec)
 
 _HISTORY: Mapping[What, tuple[Purpose, bool]] = {  # the purpose in the ledger, and whether it is embeddings
     "answers": ("eval.generate", False),
@@ -107,80 +103,116 @@ class CostPlan:
 def plan_cost(plan: Plan, tools: Tools) -> CostPlan:
     """What the plan would cost now: without what the run that it continues has already, at the tokens of earlier runs.
 
-    Reads the store and calls nothing.
+    Reads the store, a chunk of cases at a time, and calls nothing. Without history prompts and embedded texts count a
+    token per four bytes, and answers `max_tokens`, or a guess where the parameters set none.
     """
-    jobs, judgings, embeddings = _jobs(plan)
-    whole = len(jobs) + len(judgings) + len(embeddings)
     run = continued(plan, tools.runs)
-    if run is not None:
-        if run.run_type == "scheduled" and run.status == "completed":
-            return estimate(plan, [], [], [], {}, tools.price_of, done=whole)
-        have, scored = tools.results.answered(run.id), tools.results.scored(run.id)
-        jobs = [(case, repeat) for case, repeat in jobs if (case.id, repeat) not in have]
-        judgings, embeddings = _missing(judgings, scored), _missing(embeddings, scored)
+    finished = run is not None and run.run_type == "scheduled" and run.status == "completed"
     history: dict[What, Tokens | None] = {
-        what: tools.ledger.tokens(plan.suite.feature, purpose, embeddings=embeds)
+        what: None if finished else tools.ledger.tokens(plan.suite.feature, purpose, embeddings=embeds)
         for what, (purpose, embeds) in _HISTORY.items()
     }
-    done = whole - len(jobs) - len(judgings) - len(embeddings)
-    return estimate(plan, jobs, judgings, embeddings, history, tools.price_of, done=done)
+    missing = _Missing(plan, history)
+    for chunk in plan.chunks():
+        if run is None or finished:
+            missing.add(chunk, finished=finished)
+        else:
+            ids = [case.id for case in chunk]
+            missing.add(chunk, tools.results.answered(run.id, ids), tools.results.scored(run.id, ids))
+    return CostPlan(plan.suite.feature, tuple(_parts(plan, missing, history, tools.price_of)), missing.done)
 
 
-def estimate(
-    plan: Plan,
-    jobs: Sequence[Job],
-    judgings: Sequence[Judging],
-    embeddings: Sequence[Embedding],
-    history: Mapping[What, Tokens | None],
-    price_of: Callable[[ModelRef], Price],
-    *,
-    done: int = 0,
-) -> CostPlan:
-    """The cost of asking `jobs`, judging `judgings` and paying for `embeddings`, at the mean tokens of `history`.
+@dataclass
+class _Calls:
+    """Calls of one kind that are missing, with the sum of their prompts' guessed tokens."""
 
-    Without history prompts and embedded texts count a token per four bytes, and answers `max_tokens`, or a guess where
-    the parameters set none.
-    """
-    render = PromptRenderer(plan.suite).render
-    answer = _limit(plan.model) or _ANSWER
+    count: int = 0
+    prompt_tokens: int = 0
+    axes: int = 0  # of judgments
 
-    def part(what: What, ref: ModelRef, calls: int, prompts: Iterable[int], completion: int) -> Expected:
-        return _expected(what, ref, calls, history.get(what), prompts, completion, price_of(ref))
+    def add(self, prompt_tokens: int, axes: int = 0) -> None:
+        self.count += 1
+        self.prompt_tokens += prompt_tokens
+        self.axes += axes
 
-    def judge_prompt(judge: ModelRef, case: Case, spec: JudgeSpec) -> int:
-        return _tokens(judge_request(spec.rubric, Item(case, render(case), ""), judge).messages) + answer
+    @property
+    def mean_prompt(self) -> int:
+        return math.ceil(self.prompt_tokens / self.count) if self.count else 0
 
-    parts = [part("answers", plan.model, len(jobs), (_tokens(render(case)) for case, _ in jobs), answer)]
+
+class _Missing:
+    """The calls of the plan that are not done; `done` counts the others. Texts are looked at where `history` has no
+    tokens. A case without a text to be like is not embedded."""
+
+    def __init__(self, plan: Plan, history: Mapping[What, Tokens | None]) -> None:
+        self.answers, self.judgments, self.embeddings, self.done = _Calls(), _Calls(), _Calls(), 0
+        self._plan, self._history = plan, history
+        self._render = PromptRenderer(plan.suite).render
+        self._judges = [spec for spec in plan.specs if isinstance(spec, JudgeSpec)] if plan.judge else []
+        similar = [spec for spec in plan.specs if isinstance(spec, SimilaritySpec) and spec.metric == "embedding"]
+        self._embedders = similar if plan.embedding else []
+
+    def add(
+        self,
+        cases: Iterable[Case],
+        answered: Container[tuple[str, int]] = (),
+        scored: Container[tuple[str, int, str, str]] = (),
+        *,
+        finished: bool = False,
+    ) -> None:
+        """`finished`: nothing of these is missing."""
+        repeats = range(self._plan.suite.repeats)
+        for case in cases:
+            embedders = self._embedders if self._embedders and _references(case) else []
+            specs = [*self._judges, *embedders]
+            if finished:
+                self.done += len(repeats) * (1 + len(specs))
+                continue
+            for repeat in repeats:
+                if (case.id, repeat) in answered:
+                    self.done += 1
+                else:
+                    self.answers.add(self._asked(case))
+                for spec in specs:
+                    if all((case.id, repeat, spec.name, axis.name) in scored for axis in axes_of(spec)):
+                        self.done += 1
+                    elif isinstance(spec, SimilaritySpec):
+                        self.embeddings.add(self._embedded(case))
+                    else:
+                        self.judgments.add(self._judged(case, spec), len(spec.rubric.axes))
+
+    def _asked(self, case: Case) -> int:
+        return 0 if self._history["answers"] else _tokens(self._render(case))
+
+    def _judged(self, case: Case, spec: JudgeSpec) -> int:
+        judge = self._plan.judge
+        if self._history["judgments"] or judge is None:
+            return 0
+        asked = judge_request(spec.rubric, Item(case, self._render(case), ""), judge)
+        return _tokens(asked.messages) + _answer(self._plan)
+
+    def _embedded(self, case: Case) -> int:
+        return 0 if self._history["embeddings"] else _answer(self._plan) + _size(_references(case))
+
+
+def _parts(
+    plan: Plan, missing: _Missing, history: Mapping[What, Tokens | None], price_of: Callable[[ModelRef], Price]
+) -> Iterator[Expected]:
+    def part(what: What, ref: ModelRef, calls: _Calls, completion: int) -> Expected:
+        return _expected(what, ref, calls, history[what], completion, price_of(ref))
+
+    yield part("answers", plan.model, missing.answers, _answer(plan))
     if plan.judge is not None:
-        judge, axes = plan.judge, _mean([len(spec.rubric.axes) for _, _, spec in judgings])
-        prompts = (judge_prompt(judge, case, spec) for case, _, spec in judgings)
-        parts.append(part("judgments", judge, len(judgings), prompts, _limit(judge) or math.ceil(_REASON * axes)))
+        judged = missing.judgments
+        axes = judged.axes / judged.count if judged.count else 0.0
+        yield part("judgments", plan.judge, judged, _limit(plan.judge) or math.ceil(_REASON * axes))
     if plan.embedding is not None:
-        texts = (answer + _size(_references(case)) for case, _, _ in embeddings)
-        parts.append(part("embeddings", plan.embedding, len(embeddings), texts, 0))
-    return CostPlan(plan.suite.feature, tuple(parts), done)
+        yield part("embeddings", plan.embedding, missing.embeddings, 0)
 
 
-def _jobs(plan: Plan) -> tuple[list[Job], list[Judging], list[Embedding]]:
-    """All calls of the plan; a case without a text to be like is not embedded."""
-    judges = [spec for spec in plan.specs if isinstance(spec, JudgeSpec) and plan.judge]
-    similar = [spec for spec in plan.specs if isinstance(spec, SimilaritySpec) and spec.metric == "embedding"]
-    embedders = similar if plan.embedding else []
-    return (
-        plan.jobs,
-        [(case, repeat, spec) for case, repeat in plan.jobs for spec in judges],
-        [(case, repeat, spec) for case, repeat in plan.jobs for spec in embedders if _references(case)],
-    )
-
-
-def _missing(
-    scorings: Sequence[tuple[Case, int, Spec]], scored: Container[tuple[str, int, str, str]]
-) -> list[tuple[Case, int, Spec]]:
-    return [
-        (case, repeat, spec)
-        for case, repeat, spec in scorings
-        if any((case.id, repeat, spec.name, axis.name) not in scored for axis in axes_of(spec))
-    ]
+def _answer(plan: Plan) -> int:
+    """The guessed tokens of an answer."""
+    return _limit(plan.model) or _ANSWER
 
 
 def _references(case: Case) -> Sequence[str]:
@@ -190,20 +222,14 @@ def _references(case: Case) -> Sequence[str]:
 
 
 def _expected(
-    what: What,
-    ref: ModelRef,
-    calls: int,
-    history: Tokens | None,
-    prompts: Iterable[int],
-    completion: int,
-    price: Price,
+    what: What, ref: ModelRef, calls: _Calls, history: Tokens | None, completion: int, price: Price
 ) -> Expected:
-    """`prompts` are the guessed tokens of each call's, `completion` those of every answer; a `history` is better."""
+    """`completion` are the guessed tokens of every answer; a `history` is better."""
     if history is not None:
         tokens = Usage(math.ceil(history.prompt), math.ceil(history.completion))
         basis = f"the mean of {history.calls} earlier calls"
     else:
-        tokens = Usage(math.ceil(_mean(list(prompts))), completion)
+        tokens = Usage(calls.mean_prompt, completion)
         limit = "as many as max_tokens allows" if _limit(ref) else "a guess"
         basis = f"prompts at {_BYTES_A_TOKEN} bytes a token, {completion} tokens an answer: {limit}"
         if what == "embeddings":
@@ -213,10 +239,10 @@ def _expected(
         what,
         _HISTORY[what][0],
         ref.name,
-        calls,
-        (tokens.prompt_tokens or 0) * calls,
-        (tokens.completion_tokens or 0) * calls,
-        Decimal(0) if not calls else None if each is None else each * calls,
+        calls.count,
+        (tokens.prompt_tokens or 0) * calls.count,
+        (tokens.completion_tokens or 0) * calls.count,
+        Decimal(0) if not calls.count else None if each is None else each * calls.count,
         basis,
     )
 
@@ -233,10 +259,6 @@ def _tokens(messages: Sequence[Message]) -> int:
 def _size(texts: Iterable[str]) -> int:
     """Guessed tokens."""
     return sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_A_TOKEN
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def _cost(amount: Decimal | None) -> str:

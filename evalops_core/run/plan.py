@@ -56,11 +56,6 @@ class Plan:
         return (self.cases[start : start + CHUNK] for start in range(0, len(self.cases), CHUNK))
 
     @property
-    def jobs(self) -> list[tuple[Case, int]]:
-        """Every (case, repeat) to be answered, repeats counted from 0."""
-        return [(case, repeat) for case in self.cases for repeat in range(self.suite.repeats)]
-
-    @property
     def weights(self) -> dict[tuple[str, str], float]:
         return axis_weights(self.specs)
 

@@ -41,7 +41,7 @@ def plan_cost(
     for name in feature or ():
         known_feature(name, suites)
     chosen = [suites.usable[name] for name in dict.fromkeys(feature or suites.usable)]
-    print_costs(cost_plans(chosen, settings, limit), as_json=as_json)
+    print_costs(cost_plans(chosen, settings, limit), as_json=as_json, cached=settings.judge_cache)
 
 
 def cost_plans(chosen: "list[Suite]", settings: "Settings", limit: int | None) -> "list[CostPlan]":
@@ -53,7 +53,8 @@ def cost_plans(chosen: "list[Suite]", settings: "Settings", limit: int | None) -
         return [expect(workshop.plan(suite, run_type="manual", limit=limit), workshop.tools) for suite in chosen]
 
 
-def print_costs(plans: "list[CostPlan]", *, as_json: bool) -> None:
+def print_costs(plans: "list[CostPlan]", *, as_json: bool, cached: bool) -> None:
+    """`cached`: judgments may be taken from earlier runs, which only the answers will tell."""
     if as_json:
         import dataclasses
 
@@ -66,3 +67,7 @@ def print_costs(plans: "list[CostPlan]", *, as_json: bool) -> None:
         typer.echo(orjson.dumps(shown, default=str).decode())
         return
     typer.echo("\n\n".join(str(plan) for plan in plans))
+    if cached and any(part.what == "judgments" and part.calls for plan in plans for part in plan.parts):
+        typer.echo(
+            "Judging costs less where the judge was asked the very same before: such judgments are not paid again."
+        )

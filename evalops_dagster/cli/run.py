@@ -71,7 +71,8 @@ def run(
         known_feature(name, suites)
     chosen = [suites.usable[name] for name in dict.fromkeys(feature or suites.usable)]
     if dry_run:
-        print_costs(cost_plans(chosen, settings, limit), as_json=as_json)
+        cached = settings.judge_cache and not no_cache
+        print_costs(cost_plans(chosen, settings, limit), as_json=as_json, cached=cached)
         return
     outcome = _Outcome(problems=[] if feature else [(name, ConfigError(why)) for name, why in suites.broken.items()])
     tags = ({} if limit is None else {LIMIT: str(limit)}) | ({NO_CACHE: "true"} if no_cache else {})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.builders import environment, write_suite
+from tests.builders import JUDGED, environment, write_suite
 from tests.cli.calling import Evalops
 from tests.mock_fixture import MockOpenAI, mock_openai, mock_process
 
@@ -138,3 +138,18 @@ def test_an_error_that_nobody_foresaw_is_a_sentence_with_the_traceback_in_a_file
     log = tmp_path / "home" / "logs" / "errors.log"
     assert said.err.endswith(f"(the traceback is in {log})\n")
     assert "Traceback (most recent call last)" in log.read_text()
+
+
+def test_a_dry_run_calls_nobody_and_says_that_the_cache_may_make_judging_cheaper(
+    evalops: Evalops, mock_openai: MockOpenAI, suites: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVALOPS_JUDGE_MODEL", "mock-judge")
+    monkeypatch.setenv("EVALOPS_JUDGE_BASE_URL", mock_openai.base_url)
+    write_suite(suites, mock_openai.base_url, cases=3, yaml=JUDGED)
+    said = evalops("run", "--dry-run")
+    assert said.code == 0
+    assert "3 answers of mock-model" in said.out
+    assert "3 judgments of mock-judge" in said.out
+    assert said.out.splitlines()[-1].startswith("Judging costs less where the judge was asked the very same before")
+    assert "the very same" not in evalops("run", "--dry-run", "--no-cache").out
+    assert mock_openai.requests() == []
