@@ -18,11 +18,10 @@ from evalops_core.domain.regression.assess import assess
 from evalops_core.domain.regression.measure import by_pairs, mean_drop
 from evalops_core.domain.regression.sample import Assessment, CaseFall, Sample
 from evalops_core.domain.suite import RegressionSpec, Suite
-from evalops_core.run.fallen import MovedCase, pair
+from evalops_core.run.fallen import MovedCase, moved_cases
 from evalops_core.run.samples import rules_of
 from evalops_core.run.two_runs import Reference, Side, TwoRuns, reference
 from evalops_core.store.alerting import reading
-from evalops_core.store.results import CaseResults
 
 __all__ = ["Axis", "Comparison", "Side", "compare", "reference", "score_of"]
 
@@ -137,10 +136,7 @@ def _texts(
     """What the fallen cases say in both runs; nothing where a file is one of them, which holds no texts."""
     if store is None or before.run is None or after.run is None or not fallen:
         return {}
-    every = len(before.sample.scores) + len(after.sample.scores)
-    moved = pair(before.run, after.run, CaseResults(store), suite.cases if suite else (), every).moved
-    wanted = {fall.case for fall in fallen}
-    return {case.case_id: case for case in moved if case.case_id in wanted}
+    return moved_cases(store, before.run, after.run, [fall.case for fall in fallen], suite.cases if suite else ())
 
 
 def score_of(side: Side) -> Decimal | float | None:

@@ -4,7 +4,7 @@ What belongs here: pairing by case id. What does not: whether a run has regresse
 shown (mail, Dagster metadata).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -70,29 +70,49 @@ class _Rows:
     outcomes: Mapping[str, Outcome]
 
 
-def pair(before: EvalRun, after: EvalRun, results: CaseResults, cases: Sequence[Case], most: int) -> Paired:
+def pair(engine: Engine, before: EvalRun, after: EvalRun, cases: Sequence[Case], most: int) -> Paired:
     """The `most` cases that fell furthest from `before` to `after`; those that lost their score come last.
 
-    Cases that had no score before are left out: nothing is known to have fallen.
+    `cases` is today's suite. Cases that had no score before are left out: nothing is known to have fallen.
     """
-    old, new = _read(before, results), _read(after, results)
-    known = {case.id: case for case in cases}
-    fallen: list[tuple[float, str, float]] = []
-    for case_id, outcome in old.outcomes.items():
-        if isinstance(outcome, Score) and case_id in new.outcomes:
-            now = new.outcomes[case_id]
-            fell = outcome.value - now.value if isinstance(now, Score) else 0.0
-            if fell > 0 or isinstance(now, Unscored):
-                fallen.append((-fell, case_id, outcome.value))
-    moved = [
-        _moved(case_id, was, old.responses.get(case_id), new, known.get(case_id))
-        for _, case_id, was in sorted(fallen)[:most]
-    ]
+    with reading(engine) as tables:
+        means = case_means(tables.connection, [before.id, after.id])
+    old, new = means[before.id], means[after.id]
+    fallen: list[tuple[float, str]] = []
+    for case_id, was in old.scores.items():
+        fell = _rounded(was - new.scores[case_id]) if case_id in new.scores else 0.0
+        if fell > 0 or case_id in new.unscored:
+            fallen.append((-fell, case_id))
+    chosen = [case_id for _, case_id in sorted(fallen)[:most]]
+    moved = moved_cases(engine, before, after, chosen, cases)
+    was_asked, is_asked = old.scores.keys() | old.unscored, new.scores.keys() | new.unscored
     return Paired(
-        moved=tuple(moved),
-        missing=tuple(sorted(old.outcomes.keys() - new.outcomes.keys())),
-        new=tuple(sorted(new.outcomes.keys() - old.outcomes.keys())),
+        moved=tuple(moved[case_id] for case_id in chosen),
+        missing=tuple(sorted(was_asked - is_asked)),
+        new=tuple(sorted(is_asked - was_asked)),
     )
+
+
+def moved_cases(
+    engine: Engine, before: EvalRun, after: EvalRun, ids: Collection[str], cases: Sequence[Case]
+) -> dict[str, MovedCase]:
+    """What the cases `ids` say in both runs, without those that one of the runs lacks or `before` has no score of.
+
+    Their rows alone are read, however large the runs are; `cases` is today's suite.
+    """
+    results, wanted = CaseResults(engine), list(ids)
+    old, new = (
+        _rows(run, results.responses(run.id, wanted), results.scores(run.id, wanted)) for run in (before, after)
+    )
+    chosen = frozenset(ids)
+    known = {case.id: case for case in cases if case.id in chosen}
+    found: dict[str, MovedCase] = {}
+    for case_id in wanted:
+        was = old.outcomes.get(case_id)
+        if isinstance(was, Score) and case_id in new.outcomes:
+            answered = old.responses.get(case_id)
+            found[case_id] = _moved(case_id, was.value, answered, new, known.get(case_id))
+    return found
 
 
 def most_moved(engine: Engine, run: EvalRun, cases: Sequence[Case], most: int = 10) -> MostMoved | None:
@@ -107,16 +127,12 @@ def most_moved(engine: Engine, run: EvalRun, cases: Sequence[Case], most: int = 
         if earlier is None:
             return None
         means = case_means(tables.connection, [earlier.id, run.id])
-    before = means[earlier.id].scores
     ids = _furthest(means[earlier.id], means[run.id])
     shown = ids[:most]
-    results = CaseResults(engine)
-    old = _first(results.responses(earlier.id, shown))
-    new = _rows(run, results.responses(run.id, shown), results.scores(run.id, shown))
-    known = {case.id: case for case in cases if case.id in shown}
+    moved = moved_cases(engine, earlier, run, shown, cases)
     return MostMoved(
         before=earlier,
-        cases=tuple(_moved(case, before[case], old.get(case), new, known.get(case)) for case in shown),
+        cases=tuple(moved[case] for case in shown),
         more=len(ids) - len(shown),
         changed=tuple(differences(earlier.comparability, run.comparability)),
         measured_alike=not differences_of(earlier.comparability, run.comparability, MEASURED_BY),
@@ -137,15 +153,16 @@ def _furthest(before: CaseMeans, after: CaseMeans) -> list[str]:
     changes = {case: after.scores[case] - was for case, was in before.scores.items() if case in after.scores}
 
     def rank(case: str) -> tuple[float, float, str]:
-        change = round(changes[case], 6)  # sums of floats may differ in their last digit
+        change = _rounded(changes[case])
         return -abs(change), change, case
 
     moved = sorted((case for case, change in changes.items() if abs(change) >= _VISIBLE), key=rank)
     return moved + sorted(before.scores.keys() & after.unscored)
 
 
-def _read(run: EvalRun, results: CaseResults) -> _Rows:
-    return _rows(run, results.responses(run.id), results.scores(run.id))
+def _rounded(change: float) -> float:
+    """Sums of floats may differ in their last digit."""
+    return round(change, 6)
 
 
 def _rows(run: EvalRun, responses: Sequence[Response], scores: Sequence[ScoreRow]) -> _Rows:

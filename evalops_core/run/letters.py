@@ -30,7 +30,6 @@ from evalops_core.run.links import asset_link, run_link
 from evalops_core.store.alerting import reading
 from evalops_core.store.history import trend
 from evalops_core.store.outbox import Message, Outbox
-from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.store.verdicts import Judged
 
@@ -77,7 +76,7 @@ def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime)
     paired = None
     if baseline is not None:
         cases = feature.suite.cases if feature.suite else ()
-        paired = pair(baseline, run, CaseResults(engine), cases, _CASES)
+        paired = pair(engine, baseline, run, cases, _CASES)
     with_texts = feature.include_texts
     changed, unchanged = _changes(baseline, run)
     return RegressionItem(

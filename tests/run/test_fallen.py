@@ -9,7 +9,6 @@ from sqlalchemy import Engine, text
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Case
 from evalops_core.run.fallen import MostMoved, most_moved, pair
-from evalops_core.store.results import CaseResults
 from tests.run.scored import Scored
 
 BEFORE = {"a": ("a then", 4.0), "b": ("b then", 4.0), "c": ("c then", 3.0), "d": ("d then", 2.0), "e": ("e then", 5.0)}
@@ -138,6 +137,6 @@ def test_what_else_changed_is_said(
 
 def test_of_what_moved_pairing_has_what_fell(engine: Engine, scored: Scored) -> None:
     first, second = scored.run(0, "4.000", answers=BEFORE), scored.run(1, "4.000", answers=AFTER)
-    paired = pair(first, second, CaseResults(engine), [], 10)
+    paired = pair(engine, first, second, [], 10)
     assert [case.case_id for case in paired.moved] == ["a"]
     assert (paired.missing, paired.new) == (("e",), ("f",))
