@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from aiolimiter import AsyncLimiter
@@ -186,17 +187,34 @@ def _place(base_url: str, key: SecretStr | None) -> tuple[str, str] | None:
         return None
 
 
+class Learned:
+    """What calls have taught about endpoints, for the next event loop: each of Dagster's steps has one of its own."""
+
+    def __init__(self) -> None:
+        self._controllers: dict[tuple[str, str], Controller] = {}
+
+    def of(self, place: tuple[str, str]) -> Controller | None:
+        """A copy, for nothing may be shared between two loops that run at once."""
+        return deepcopy(self._controllers.get(place))
+
+    def keep(self, place: tuple[str, str], controller: Controller) -> None:
+        """From now on this is what is known of `place`; nothing where calls are in flight, for they are another's."""
+        if controller.in_flight == 0:
+            self._controllers[place] = deepcopy(controller)
+
+
 @dataclass(eq=False)
 class Paces:
     """The paces of one event loop: one for each host and key, and an allowance for each model there that has limits.
 
     `ceiling` as configured, None for `CEILING`: an endpoint is then asked gently until it has shown what it takes,
-    where a number that somebody chose is used from the start. `per_minute` by model; `*` stands for all others. What is
-    kept here by key is never shown.
+    where a number that somebody chose is used from the start. `per_minute` by model; `*` stands for all others. What an
+    earlier loop has `learned` is where an endpoint's pace begins. What is kept here by key is never shown.
     """
 
     ceiling: int | None = None
     per_minute: Mapping[str, PerMinute] = field(default_factory=dict[str, PerMinute])
+    learned: Learned = field(default_factory=Learned, repr=False)
     _paces: dict[tuple[str, str], Pace] = field(default_factory=dict[tuple[str, str], Pace], repr=False)
     _allowances: dict[tuple[str, str, str], Allowance] = field(
         default_factory=dict[tuple[str, str, str], Allowance], repr=False
@@ -213,11 +231,19 @@ class Paces:
             return None, None
         if place not in self._paces:
             most = self.ceiling or CEILING
-            self._paces[place] = Pace(Controller(most, most if self.ceiling else START))
+            known = self.learned.of(place)
+            if known is None or known.ceiling != most:
+                known = Controller(most, most if self.ceiling else START)
+            self._paces[place] = Pace(known)
         limits = self.per_minute.get(model, self.per_minute.get("*"))
         if limits is not None and (*place, model) not in self._allowances:
             self._allowances[(*place, model)] = Allowance(limits)
         return self._paces[place], self._allowances.get((*place, model))
+
+    def keep(self) -> None:
+        """Leave what was learned to the loop that comes next."""
+        for place, pace in self._paces.items():
+            self.learned.keep(place, pace.controller)
 
     @property
     def refusals(self) -> int:

@@ -23,7 +23,7 @@ from evalops_core.errors import ConfigError
 from evalops_core.providers.chat import ChatClient
 from evalops_core.providers.http import open_session
 from evalops_core.providers.local_model.catalogue import EMBEDDING_MODEL_ID
-from evalops_core.providers.pace import CEILING, Pace, Paces, PerMinute
+from evalops_core.providers.pace import CEILING, Learned, Pace, Paces, PerMinute
 from evalops_core.providers.retry import CallPolicy
 from evalops_core.run.budget import Spending
 from evalops_core.run.evaluate import Models
@@ -43,15 +43,20 @@ _LOG = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, plan: Plan, spending: Spending, *, cache: JudgeCache | None = None
+    settings: Settings,
+    plan: Plan,
+    spending: Spending,
+    *,
+    cache: JudgeCache | None = None,
+    learned: Learned | None = None,
 ) -> AsyncGenerator[Models, None]:
     """The models of a plan over one HTTP session, every call of theirs metered by `spending`.
 
     `cache` is where judgments are kept and taken from, as far as the plan allows. Calls to the same endpoint share its
-    pace, also with earlier stages in this event loop. The embedded models' server is started if it is not running; what
-    it takes at once is known.
+    pace, also with earlier stages in this event loop, and begin with what other loops have `learned`. The embedded
+    models' server is started if it is not running; what it takes at once is known.
     """
-    paces = _paces(settings)
+    paces = _paces(settings, learned or Learned())
     most = settings.max_concurrency or CEILING
     policy = CallPolicy(
         timeout_s=settings.call_timeout_s,
@@ -106,6 +111,7 @@ async def connect(
             model_concurrency=min(engines, most) if embedded else most,
             scorer_concurrency=most,
         )
+    paces.keep()
     if paces.refusals:
         _LOG.info("%s", paces)
 
@@ -113,8 +119,8 @@ async def connect(
 _PACES: WeakKeyDictionary[asyncio.AbstractEventLoop, Paces] = WeakKeyDictionary()
 
 
-def _paces(settings: Settings) -> Paces:
-    """Those of the running event loop: what a stage has learned of an endpoint holds for the next one."""
+def _paces(settings: Settings, learned: Learned) -> Paces:
+    """Those of the running event loop, which all of its stages share."""
     loop = asyncio.get_running_loop()
     limits = {
         model: PerMinute(given.requests_per_minute, given.tokens_per_minute)
@@ -122,7 +128,7 @@ def _paces(settings: Settings) -> Paces:
     }
     found = _PACES.get(loop)
     if found is None or (found.ceiling, found.per_minute) != (settings.max_concurrency, limits):
-        found = _PACES[loop] = Paces(settings.max_concurrency, limits)
+        found = _PACES[loop] = Paces(settings.max_concurrency, limits, learned)
     return found
 
 

@@ -18,6 +18,7 @@ from evalops_core.domain.eval_run import RunType
 from evalops_core.domain.scorer import JudgeSpec, in_force
 from evalops_core.domain.suite import Suite
 from evalops_core.domain.window import window_of, window_of_key
+from evalops_core.providers.pace import Learned
 from evalops_core.run.budget import Patience, Spending
 from evalops_core.run.daily_budget import SpendingRules
 from evalops_core.run.evaluate import Models, Tools
@@ -112,18 +113,18 @@ def workshop_over(engine: Engine, settings: Settings, report: Report | None = No
         ledger=SpendLedger(engine),
         spending=spending_rules(settings),
         price_of=partial(price_of, settings),
-        connect=partial(_connect, settings, judge_cache(engine, settings)),
+        connect=partial(_connect, settings, judge_cache(engine, settings), Learned()),
         now=lambda: datetime.now(timezone.utc),
     )
     return Workshop(settings, engine, tools, report)
 
 
 def _connect(
-    settings: Settings, cache: JudgeCache | None, plan: Plan, spending: Spending
+    settings: Settings, cache: JudgeCache | None, learned: Learned, plan: Plan, spending: Spending
 ) -> AbstractAsyncContextManager[Models]:
     from evalops_core.wiring.connections import connect  # with the HTTP client
 
-    return connect(settings, plan, spending, cache=cache)
+    return connect(settings, plan, spending, cache=cache, learned=learned)
 
 
 def judge_cache(engine: Engine, settings: Settings) -> JudgeCache | None:

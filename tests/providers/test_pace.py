@@ -8,12 +8,13 @@ import pytest
 from pydantic import SecretStr
 
 from evalops_core.domain.json import Json
-from evalops_core.domain.pace import Controller
+from evalops_core.domain.pace import START, Controller
 from evalops_core.errors import CallError, TransientError
 from evalops_core.providers.http import Answer, Endpoint, open_session
 from evalops_core.providers.pace import (
     Allowance,
     CancelledUnsentError,
+    Learned,
     NotSentError,
     Pace,
     Paces,
@@ -292,6 +293,47 @@ def test_every_call_is_answered_under_faults_with_one_more_request_for_each_faul
     assert outcomes["429"] > 0
     assert sum(end.attempts for end in ended if isinstance(end, Answer)) == outcomes.total()
     assert outcomes["ok"] == 400
+
+
+def test_what_one_event_loop_has_learned_is_where_the_next_one_begins_and_nothing_is_shared() -> None:
+    learned = Learned()
+
+    async def refused(paces: Paces) -> Pace:
+        pace, _ = paces.of("http://127.0.0.1:9/v1", None, "m")
+        assert pace is not None
+        for _ in range(20):
+            pace.ended(await pace.turn(), answered=True)
+        pace.ended(await pace.turn(), answered=False, status=429, retry_after_s=0.0)
+        paces.keep()
+        return pace
+
+    first = asyncio.run(refused(Paces(learned=learned)))
+    limit, closed_until = first.controller.limit, first.controller.closed_until
+    assert limit != START
+    next_one, _ = Paces(learned=learned).of("http://127.0.0.1:9/v1", None, "m")
+    assert next_one is not None
+    assert next_one.controller is not first.controller
+    assert (next_one.controller.limit, next_one.controller.closed_until) == (limit, closed_until)
+    asyncio.run(refused(Paces(learned=learned)))
+    assert next_one.controller.limit == limit
+    other, _ = Paces(learned=learned).of("http://127.0.0.2:9/v1", None, "m")
+    assert other is not None
+    assert other.controller.limit == START, "another endpoint is not known"
+
+
+def test_a_pace_with_calls_in_flight_is_not_handed_on() -> None:
+    learned = Learned()
+
+    async def unended(paces: Paces) -> None:
+        pace, _ = paces.of("http://127.0.0.1:9/v1", None, "m")
+        assert pace is not None
+        await pace.turn()
+        paces.keep()
+
+    asyncio.run(unended(Paces(learned=learned)))
+    pace, _ = Paces(learned=learned).of("http://127.0.0.1:9/v1", None, "m")
+    assert pace is not None
+    assert pace.controller.in_flight == 0
 
 
 def test_one_refusal_for_long_spares_the_endpoint_all_calls_that_wait(mock_openai: MockOpenAI) -> None:
