@@ -97,9 +97,9 @@ def possible_rate(mock: MockOpenAI, endpoint: Endpoint, limit: float) -> float:
         return min(limit, CEILING / (endpoint.latency_ms / 1000))
     mock.configure(inflight_limit=0)
     latency_s = endpoint.latency_ms / 1000
-    seconds = max(4.0, 8 * latency_s)
+    seconds = max(4.0, 8 * latency_s) + latency_s / 2  # all end together, round after round: cut between two
     answered, _, _ = asyncio.run(ask(mock, endpoint, seconds, int(limit), known=True))
-    return answered / (seconds - latency_s / 2)  # the last ones are cut off, somewhere in the middle
+    return answered / (seconds - latency_s / 2)  # the last ones are cut off in the middle
 
 
 def main() -> None:

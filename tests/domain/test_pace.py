@@ -164,6 +164,90 @@ def test_refusals_by_chance_do_not_slow_it_down_for_good() -> None:
     assert endpoint.answered >= 0.5 * 300 * 20 / 0.4, "some twenty calls, and then the pause"
 
 
+def test_refusals_by_chance_hold_back_the_refused_call_and_few_others() -> None:
+    for by_chance, share in ((0.01, 0.7), (0.05, 0.4)):
+        endpoint = Simulated(0.05, by_chance=by_chance)
+        endpoint.run(Controller(20, 20), 60)
+        assert endpoint.answered >= share * 60 * 20 / 0.05, "of which 2 and 1 in a hundred were reached by all waiting"
+        assert endpoint.refused <= 1.5 * by_chance * endpoint.answered
+
+
+def all_at_once(controller: Controller, calls: int) -> list[Ticket]:
+    return [controller.started(0.0) for _ in range(calls)]
+
+
+def test_a_refusal_among_answers_ends_its_pause() -> None:
+    controller = Controller(20, 20)
+    tickets = all_at_once(controller, 20)
+    controller.throttled(tickets[6], 0.002, 60.0)
+    for ticket in tickets[:6]:
+        controller.succeeded(ticket, 0.05)
+    assert controller.closed_until == 60.002, "those were taken before"
+    for ticket in tickets[7:]:
+        controller.succeeded(ticket, 0.05)
+    assert controller.opens_at() <= 0.05
+
+
+def test_answers_in_the_places_that_refused_calls_left_do_not_end_a_pause() -> None:
+    controller = Controller(40, 40)
+    tickets = all_at_once(controller, 30)  # of which twenty are taken
+    for _ in range(10):  # one place becomes free, and two calls come for it
+        controller.succeeded(tickets.pop(0), 0.0)
+        tickets += [controller.started(0.0), controller.started(0.0)]
+    refused, taken = [*tickets[10:20], *tickets[21::2]], tickets[20::2]
+    for ticket in refused:
+        controller.throttled(ticket, 0.002, 1.0)
+    for ticket in taken:
+        controller.succeeded(ticket, 0.1)
+    assert controller.opens_at() >= 1.002
+
+
+def test_answers_after_a_pause_do_not_show_that_it_was_by_chance() -> None:
+    controller = Controller(20, 20)
+    for pause in range(3):
+        now = 10.0 * pause
+        controller.throttled(controller.started(now), now, 1.0)
+        assert controller.opens_at() >= now + 1, "nor the next one"
+        for ticket in [controller.started(now + 5) for _ in range(10)]:
+            controller.succeeded(ticket, now + 6)
+
+
+def refusing_by_chance() -> Controller:
+    controller = Controller(20, 20)
+    refused, *others = all_at_once(controller, 20)
+    controller.throttled(refused, 0.002, 1.0)
+    for ticket in others:
+        controller.succeeded(ticket, 0.05)
+    return controller
+
+
+def test_after_a_refusal_by_chance_one_call_is_sent_and_no_other_until_it_is_answered() -> None:
+    controller = refusing_by_chance()
+    refused, other, late = (controller.started(1.0) for _ in range(3))
+    controller.throttled(refused, 1.1, 60.0)
+    assert controller.opens_at() <= 1.1
+    asking = controller.started(1.1)
+    controller.succeeded(other, 1.11)
+    controller.throttled(late, 1.11, 1.0)
+    assert controller.opens_at() == 61.1
+    controller.failed(asking, 1.12)
+    assert controller.opens_at() <= 1.12, "a reset is no answer"
+    controller.succeeded(controller.started(1.12), 1.2)
+    assert controller.opens_at() <= 1.2
+
+
+@pytest.mark.parametrize("pause_s", [1.0, None])
+def test_an_endpoint_that_begins_to_mean_its_refusals_is_soon_left_alone_in_its_pauses(pause_s: float | None) -> None:
+    controller, now, in_pauses = refusing_by_chance(), 1.0, 0
+    for _ in range(50):
+        now = max(now, controller.opens_at())
+        in_pauses += now < controller.closed_until
+        controller.throttled(controller.started(now), now + 0.01, pause_s)
+        now += 0.01
+        assert in_pauses < 3 or controller.rate is not None or controller.limit <= 10, "and asked for less"
+    assert in_pauses == 3
+
+
 def test_it_does_not_grow_while_fewer_are_wanted_than_may_be() -> None:
     controller = Controller(100)
     for second in range(100):
@@ -213,22 +297,26 @@ def stories(draw: st.DrawFn) -> list[tuple[str, float, float | None]]:
 def test_whatever_happens_its_limits_hold(
     story: list[tuple[str, float, float | None]], ceiling: int, start: int
 ) -> None:
-    controller, tickets, now, closed_until = Controller(ceiling, start), list[Ticket](), 0.0, -math.inf
+    controller, tickets, now, closed_until, in_pause = Controller(ceiling, start), list[Ticket](), 0.0, -math.inf, 0
     for kind, passed, pause in story:
         now += passed
         if kind == "start":
             if controller.opens_at() <= now:
-                assert now >= closed_until, "nothing starts in a pause"
+                in_pause += now < closed_until
+                assert in_pause <= 1, "one call may ask whether a pause is meant"
                 tickets.append(controller.started(now))
                 assert len(tickets) <= ceiling
         elif tickets:
             ticket = tickets.pop(0)
             if kind == "throttle":
+                in_pause = 0 if now >= closed_until else in_pause
                 controller.throttled(ticket, now, pause)
                 closed_until = max(closed_until, now + (pause or 0.0))
             elif kind == "succeed":
                 controller.succeeded(ticket, now)
+                closed_until = min(closed_until, controller.closed_until)  # an answer may end a pause
             else:
+                in_pause = 0  # what asked may have ended without an answer
                 controller.failed(ticket, now, slow=kind == "time out")
         assert 1 <= controller.limit <= ceiling
         assert controller.rate is None or 0 < controller.rate < math.inf

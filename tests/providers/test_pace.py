@@ -158,6 +158,19 @@ def test_a_pause_that_one_call_was_asked_for_holds_for_all_that_wait() -> None:
     asyncio.run(scene())
 
 
+def test_a_call_that_was_refused_among_answered_ones_waits_alone() -> None:
+    async def scene() -> None:
+        pace = pace_of(20)
+        refused, *others = [await pace.turn() for _ in range(20)]
+        pace.ended(refused, answered=False, status=429, retry_after_s=3600)
+        waiting = asyncio.ensure_future(pace.turn())
+        for ticket in others:
+            pace.ended(ticket, answered=True)
+        pace.ended(await waiting, answered=True)
+
+    asyncio.run(asyncio.wait_for(scene(), 30))
+
+
 @pytest.mark.parametrize("status", [429, 503, 529])
 def test_a_pause_longer_than_a_call_may_take_is_not_waited_for_by_anybody(status: int) -> None:
     async def scene() -> None:
@@ -298,23 +311,23 @@ def test_every_call_is_answered_under_faults_with_one_more_request_for_each_faul
 def test_what_one_event_loop_has_learned_is_where_the_next_one_begins_and_nothing_is_shared() -> None:
     learned = Learned()
 
-    async def refused(paces: Paces) -> Pace:
+    async def taught(paces: Paces) -> Pace:
         pace, _ = paces.of("http://127.0.0.1:9/v1", None, "m")
         assert pace is not None
-        for _ in range(20):
-            pace.ended(await pace.turn(), answered=True)
+        for ticket in [await pace.turn() for _ in range(START)]:
+            pace.ended(ticket, answered=True)
         pace.ended(await pace.turn(), answered=False, status=429, retry_after_s=0.0)
         paces.keep()
         return pace
 
-    first = asyncio.run(refused(Paces(learned=learned)))
+    first = asyncio.run(taught(Paces(learned=learned)))
     limit, closed_until = first.controller.limit, first.controller.closed_until
-    assert limit != START
+    assert limit > START
     next_one, _ = Paces(learned=learned).of("http://127.0.0.1:9/v1", None, "m")
     assert next_one is not None
     assert next_one.controller is not first.controller
     assert (next_one.controller.limit, next_one.controller.closed_until) == (limit, closed_until)
-    asyncio.run(refused(Paces(learned=learned)))
+    asyncio.run(taught(Paces(learned=learned)))
     assert next_one.controller.limit == limit
     other, _ = Paces(learned=learned).of("http://127.0.0.2:9/v1", None, "m")
     assert other is not None
