@@ -6,6 +6,7 @@ whole processes (compare).
 
 import asyncio
 import cProfile
+import importlib
 import os
 import resource
 import time
@@ -26,6 +27,7 @@ def measure(site: Site, work: Work, profile: Path | None = None) -> str:
     engine = make_engine(site.url)
     workshop = workshop_over(engine, site.settings(work))
     plan = workshop.plan(suite, run_type="manual")
+    importlib.import_module("evalops_core.wiring.connections")  # which a run would import: no start is measured here
     profiler = cProfile.Profile() if profile else None
     before, began = os.times(), time.perf_counter()
     if profiler:

@@ -60,32 +60,33 @@ class Entry:
     settled_usd: Decimal | None = None
     assumed_usd: Decimal = _ZERO
 
-    def __add__(self, charge: Charge) -> "Entry":
-        usage = Usage(self.prompt_tokens, self.completion_tokens) + charge.usage
-        cost = self.settled_usd
-        if charge.cost_usd is not None:
-            cost = charge.cost_usd + (cost or _ZERO)
-        return Entry(
-            self.purpose,
-            self.model,
-            self.day,
-            calls=self.calls + charge.answered,
-            lost_calls=self.lost_calls + (not charge.answered),
-            unpriced_calls=self.unpriced_calls + (charge.answered and charge.cost_usd is None),
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            settled_usd=cost,
-            assumed_usd=self.assumed_usd + (charge.assumed_usd if charge.cost_usd is None else _ZERO),
-        )
-
 
 def entries(charges: Iterable[Charge]) -> list[Entry]:
     """The charges summed by purpose, model and day, sorted by them."""
-    found: dict[tuple[Purpose, str, date], Entry] = {}
+    alike: dict[tuple[Purpose, str, date], list[Charge]] = {}
     for charge in charges:
-        key = charge.purpose, charge.model, charge.day
-        found[key] = found.get(key, Entry(*key)) + charge
-    return [found[key] for key in sorted(found)]
+        alike.setdefault((charge.purpose, charge.model, charge.day), []).append(charge)
+    return [_entry(alike[key]) for key in sorted(alike)]
+
+
+def _entry(charges: Sequence[Charge]) -> Entry:
+    """The sum of at least one charge, all of the same purpose, model and day."""
+    first, answered = charges[0], sum(charge.answered for charge in charges)
+    costs = [charge.cost_usd for charge in charges if charge.cost_usd is not None]
+    prompts = [charge.usage.prompt_tokens for charge in charges if charge.usage.prompt_tokens is not None]
+    completions = [charge.usage.completion_tokens for charge in charges if charge.usage.completion_tokens is not None]
+    return Entry(
+        first.purpose,
+        first.model,
+        first.day,
+        calls=answered,
+        lost_calls=len(charges) - answered,
+        unpriced_calls=sum(charge.answered and charge.cost_usd is None for charge in charges),
+        prompt_tokens=sum(prompts) if prompts else None,
+        completion_tokens=sum(completions) if completions else None,
+        settled_usd=sum(costs, _ZERO) if costs else None,
+        assumed_usd=sum((charge.assumed_usd for charge in charges if charge.cost_usd is None), _ZERO),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from evalops_core.run.begin import Begun, begin, locate, rescore
 from evalops_core.run.budget import Spending
 from evalops_core.run.daily_budget import SpendingRules
 from evalops_core.run.finish import finish
+from evalops_core.run.garbage import sparing_collector
 from evalops_core.run.generate import generate
 from evalops_core.run.judge import judge
 from evalops_core.run.metered import require_price
@@ -123,7 +124,8 @@ def conclude(plan: Plan, tools: Tools, run: EvalRun | None = None, *, worst_case
     `worst_cases`: see `tally`.
     """
     run = tools.runs.get(run.id) if run else locate(plan, tools.runs)
-    found = tally(run, plan, tools.results, worst_cases=worst_cases)
+    with sparing_collector():
+        found = tally(run, plan, tools.results, worst_cases=worst_cases)
     return run if _is_done(run) else finish(run, plan, found, runs=tools.runs, now=tools.now()), found
 
 

@@ -18,6 +18,7 @@ from evalops_core.run.budget import Spending
 from evalops_core.run.stage import StopStageError
 
 _ZERO = Decimal(0)
+_ONE_TOKEN = Usage(1, 0)  # of a question: there is one in every call, and in those of embeddings no other
 
 
 class RetryingChat(ChatModel, Protocol):
@@ -67,6 +68,8 @@ class Meter:
 
         def worst_case() -> Decimal:
             """0 where the model's price is unknown, which a hard cap does not allow."""
+            if self.price(self.name, _ONE_TOKEN) is None:  # which is found at once, where `most` reads a whole request
+                return _ZERO
             return self.price(self.name, most()) or _ZERO
 
         worst = worst_case() if spending.caps else _ZERO

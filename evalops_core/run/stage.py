@@ -5,13 +5,13 @@ What belongs here: bounded concurrency and group commit. What does not: what a j
 """
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from evalops_core.errors import EvalOpsError
 from evalops_core.providers.retry import begin_case
+from evalops_core.run.garbage import sparing_collector
 from evalops_core.run.progress import Progress, Report
 
 Job = TypeVar("Job")
@@ -96,18 +96,15 @@ async def run_stage(
                 return
 
     tell()
-    # What is there already (modules, Dagster, the suite) is left out of collections while the stage lasts: going
-    # through it again and again took up to a third of the CPU.
-    gc.freeze()
-    tasks = [asyncio.ensure_future(worker(waiting)) for _ in range(min(concurrency, len(jobs)))]
-    try:
-        await _all_or_first_error([*tasks, writer.task])
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        gc.unfreeze()
-        await writer.close()
+    with sparing_collector():
+        tasks = [asyncio.ensure_future(worker(waiting)) for _ in range(min(concurrency, len(jobs)))]
+        try:
+            await _all_or_first_error([*tasks, writer.task])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await writer.close()
     return stopped[0] if stopped else None
 
 

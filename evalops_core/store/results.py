@@ -8,6 +8,7 @@ one plan and one round trip however many rows, for a thirtieth of the client's w
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -42,6 +43,8 @@ from evalops_core.store.storable import storable
 from evalops_core.store.tables import RESPONSES, SCORES
 
 Also = Callable[[Connection], None]
+_RESPONSE = [field.name for field in fields(Response)]
+_SCORE = ["value", "unscored_reason", *(field.name for field in fields(ScoreRow) if field.name != "outcome")]
 _GROUP = 1000  # rows a statement: bounds memory on both sides, far from the 256 MB that jsonb can hold
 
 
@@ -81,12 +84,12 @@ class CaseResults:
     def responses(self, run_id: int, cases: Sequence[str] | None = None) -> list[Response]:
         """By case id, then repeat; of `cases` alone where they are given."""
         with self._engine.connect() as connection:
-            return [Response(**row) for row in connection.execute(_read(RESPONSES, run_id, cases)).mappings()]
+            return [Response(*row) for row in connection.execute(_read(RESPONSES, _RESPONSE, run_id, cases))]
 
     def scores(self, run_id: int, cases: Sequence[str] | None = None) -> list[ScoreRow]:
         """By case id, repeat, scorer, axis; of `cases` alone where they are given."""
         with self._engine.connect() as connection:
-            return [_to_score(row) for row in connection.execute(_read(SCORES, run_id, cases)).mappings()]
+            return [_to_score(row) for row in connection.execute(_read(SCORES, _SCORE, run_id, cases))]
 
     def case_ids(self, run_id: int, *, after: str = "", limit: int = _GROUP) -> list[str]:
         """The ids of the cases that have a response, the first `limit` of those that come after `after`."""
@@ -171,8 +174,9 @@ def _columns(table: Table) -> list[Column[Any]]:
     return [item for item in table.c if item.name != "eval_run_id"]
 
 
-def _read(table: Table, run_id: int, cases: Sequence[str] | None) -> Select[Any]:
-    return _of_run(select(*_columns(table)), table, run_id, cases).order_by(*table.primary_key)
+def _read(table: Table, names: Sequence[str], run_id: int, cases: Sequence[str] | None) -> Select[Any]:
+    """The columns `names`, in their order: rows read as tuples take a third of the time of rows read by name."""
+    return _of_run(select(*(table.c[name] for name in names)), table, run_id, cases).order_by(*table.primary_key)
 
 
 def _of_run(query: Select[Any], table: Table, run_id: int, cases: Sequence[str] | None) -> Select[Any]:
@@ -231,10 +235,10 @@ def _from_score(score: ScoreRow) -> dict[str, Any]:
     }
 
 
-def _to_score(row: Mapping[Any, Any]) -> ScoreRow:
-    values = {str(key): value for key, value in row.items()}
-    value, reason = values.pop("value"), values.pop("unscored_reason")
-    return ScoreRow(outcome=Unscored(reason) if value is None else Score(value), **values)
+def _to_score(row: Row[Any]) -> ScoreRow:
+    value, reason, case, repeat, scorer, axis, rationale, model, prompt_tokens, completion_tokens, cost_usd = row
+    outcome = Unscored(reason) if value is None else Score(value)
+    return ScoreRow(case, repeat, scorer, axis, outcome, rationale, model, prompt_tokens, completion_tokens, cost_usd)
 
 
 def _money(amount: Decimal | None) -> str | None:

@@ -191,10 +191,15 @@ def _settled(settlement: Settlement) -> dict[str, str]:
             "settled_usd": None if entry.settled_usd is None else str(entry.settled_usd),
             "assumed_usd": str(entry.assumed_usd),
         }
-        for entry in entries(replace(charge, model=storable(charge.model)) for charge in settlement.charges)
+        for entry in entries(map(_storable, settlement.charges))
     ]
     released = [{"day": day, "usd": str(usd)} for day, usd in free.items()]
     return {"rows": orjson.dumps(rows).decode(), "released": orjson.dumps(released).decode()}
+
+
+def _storable(charge: Charge) -> Charge:
+    model = storable(charge.model)
+    return charge if model == charge.model else replace(charge, model=model)
 
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:scope, 0))")

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from pydantic import SecretStr
 
-from evalops_core.domain.chat import EmbeddingModel, ModelRef
+from evalops_core.domain.chat import EmbeddingModel, ModelRef, Usage
 from evalops_core.domain.pace import START, Controller
 from evalops_core.errors import ConfigError
 from evalops_core.providers.chat import ChatClient
@@ -83,6 +83,8 @@ async def connect(
             client = _chat(session, plan.model, key, policy, paces)
         model_price = price_of(settings, plan.model)
         embedding_price = price_of(settings, plan.embedding or plan.model)
+        # The list of prices takes some 80 ms to load: while the first answers are on their way, not when they are here.
+        asyncio.get_running_loop().run_in_executor(None, model_price, plan.model.name, Usage(0, 0))
         embeddings: EmbeddingModel | None = None
         if plan.embedding is not None:
             from evalops_core.providers.embeddings import InBatches  # with numpy; few suites embed

@@ -40,6 +40,16 @@ def test_a_call_is_tried_until_it_succeeds() -> None:
     assert attempt(2, lambda: TryLaterError("busy"), QUICK, []) == ("done", 3)
 
 
+def test_a_call_whose_first_attempt_succeeds_enters_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loop(**_: object) -> None:
+        raise AssertionError("tenacity was asked")
+
+    monkeypatch.setattr("evalops_core.providers.retry.AsyncRetrying", loop)
+    assert attempt(0, lambda: TryLaterError("busy"), QUICK, []) == ("done", 1)
+    with pytest.raises(AssertionError, match="tenacity was asked"):
+        attempt(1, lambda: TryLaterError("busy"), QUICK, [])
+
+
 def test_the_attempt_cap_ends_a_call_with_the_last_reason() -> None:
     sent: list[float] = []
     with pytest.raises(TransientError, match=r"busy; given up after 4 attempts") as caught:

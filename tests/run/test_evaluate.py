@@ -1,6 +1,7 @@
 """An eval run from end to end: real HTTP, real rows, and what happens when it is cut short."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -8,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from evalops_core.domain.budget import Caps
 from evalops_core.domain.eval_run import EvalRun, RunType
 from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.suite import Suite
 from evalops_core.domain.window import window_of
 from evalops_core.errors import EvalOpsError
+from evalops_core.run.begin import begin
+from evalops_core.run.budget import Spending
 from evalops_core.run.evaluate import answer, conclude, evaluate, score
 from evalops_core.run.outcomes import outcomes as of_rows
 from evalops_core.run.plan import Plan
@@ -43,6 +47,26 @@ def run(workshop: Workshop, suite: Suite, run_type: RunType = "manual", dagster_
 def outcomes(workshop: Workshop, plan: Plan, run: EvalRun) -> dict[str, Score | Unscored]:
     results = workshop.tools.results
     return of_rows(run, [case.id for case in plan.cases], results.responses(run.id), results.scores(run.id))
+
+
+def test_the_list_of_prices_is_loaded_beside_the_event_loop_before_any_answer_is_there(
+    workshop: Workshop, mock_openai: MockOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = workshop.plan(make_suite(tmp_path, mock_openai.base_url, cases=1), run_type="manual")
+    in_loop: list[bool] = []
+
+    def price(*_: object) -> None:
+        in_loop.append(threading.current_thread() is threading.main_thread())
+
+    async def connected() -> None:
+        begun = begin(plan, workshop.tools.runs, workshop.tools.now())
+        spending = Spending(begun.run, workshop.tools.ledger, Caps(), workshop.tools.now)
+        async with workshop.tools.connect(plan, spending):
+            pass
+
+    monkeypatch.setattr("evalops_core.wiring.models.price", price)
+    asyncio.run(connected())
+    assert in_loop == [False]
 
 
 def interrupt(workshop: Workshop, plan: Plan, when: Callable[[Progress], bool]) -> None:
