@@ -4,10 +4,12 @@ What belongs here: evaluating the suite of the environment without Dagster. What
 """
 
 import asyncio
+import gc
 
 from benchmarks.result import Result
 from benchmarks.work import FEATURE
 from evalops_core.run.evaluate import evaluate
+from evalops_core.run.garbage import sparing_collector
 from evalops_core.run.progress import silent
 from evalops_core.settings import load_settings
 from evalops_core.suites.loader import load_suite
@@ -25,4 +27,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with sparing_collector():  # as the command does it
+        main()
+    gc.freeze()
