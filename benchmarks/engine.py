@@ -17,6 +17,7 @@ from benchmarks.work import Work
 from evalops_core.run.evaluate import evaluate
 from evalops_core.run.progress import silent
 from evalops_core.store.engine import make_engine
+from evalops_core.store.schema import ensure_current
 from evalops_core.suites.loader import load_suite
 from evalops_core.wiring import workshop_over
 
@@ -25,6 +26,7 @@ def measure(site: Site, work: Work, profile: Path | None = None) -> str:
     """The figures in a line. With `profile` cProfile's figures go there, and the times here are none to quote."""
     suite = load_suite(site.prepare(work).parent)
     engine = make_engine(site.url)
+    ensure_current(engine)  # with which a process begins; it connects
     workshop = workshop_over(engine, site.settings(work))
     plan = workshop.plan(suite, run_type="manual")
     importlib.import_module("evalops_core.wiring.connections")  # which a run would import: no start is measured here
