@@ -6,18 +6,19 @@ What belongs here: evaluating the suite of the environment without Dagster. What
 import asyncio
 import gc
 
-from benchmarks.result import Result
-from benchmarks.work import FEATURE
-from evalops_core.run.evaluate import evaluate
 from evalops_core.run.garbage import sparing_collector
-from evalops_core.run.progress import silent
-from evalops_core.settings import load_settings
-from evalops_core.suites.loader import load_suite
-from evalops_core.wiring import open_workshop
 
 
 def main() -> None:
     """Evaluate, and print the RESULT line; a run that was cut short is continued."""
+    from benchmarks.result import Result
+    from benchmarks.work import FEATURE
+    from evalops_core.run.evaluate import evaluate
+    from evalops_core.run.progress import silent
+    from evalops_core.settings import load_settings
+    from evalops_core.suites.loader import load_suite
+    from evalops_core.wiring import open_workshop
+
     settings = load_settings()
     suite = load_suite(settings.suites[0] / FEATURE)
     with open_workshop(settings) as workshop:
@@ -27,6 +28,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with sparing_collector():  # as the command does it
+    with sparing_collector():  # as the command does it, and its imports in it
         main()
     gc.freeze()

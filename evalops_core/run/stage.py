@@ -19,6 +19,9 @@ Job_co = TypeVar("Job_co", covariant=True)
 Row = TypeVar("Row")
 
 _PATIENCE = 20  # jobs without a result before the stage stops
+# A commit takes nearly as much CPU for one row as for twenty: where many jobs run at a time, it waits for a moment for
+# what others are about to bring. Few bring too little to wait for.
+_MOMENT_S, _MANY = 0.001, 32
 
 
 class StopStageError(EvalOpsError):
@@ -57,7 +60,7 @@ async def run_stage(
     started, done, failures = time.monotonic(), resumed, 0
     ended, in_vain, hopeless = 0, 0, False  # known before the rows are durable: the others must not go on meanwhile
     total, stopped = resumed + len(jobs), list[str]()
-    writer = _Writer(save)
+    writer = _Writer(save, _MOMENT_S if concurrency > _MANY else 0.0)
     waiting = iter(jobs)
 
     def tell() -> None:
@@ -120,10 +123,10 @@ async def _all_or_first_error(tasks: Iterable["asyncio.Future[None]"]) -> None:
 
 
 class _Writer(Generic[Row]):
-    """Saves rows in the order they came, one call at a time, whatever has piled up in one go."""
+    """Saves rows in the order they came, one call at a time, whatever has piled up in one go after `moment_s`."""
 
-    def __init__(self, save: Callable[[Sequence[Row]], None]) -> None:
-        self._save = save
+    def __init__(self, save: Callable[[Sequence[Row]], None], moment_s: float) -> None:
+        self._save, self._moment_s = save, moment_s
         self._rows: list[Row] = []
         self._saved = asyncio.get_running_loop().create_future()
         self._wake = asyncio.Event()
@@ -146,6 +149,8 @@ class _Writer(Generic[Row]):
     async def _run(self) -> None:
         while not (self._closing and not self._rows):
             await self._wake.wait()
+            if self._moment_s:
+                await asyncio.sleep(self._moment_s)
             self._wake.clear()
             rows, self._rows = self._rows, []
             saved, self._saved = self._saved, asyncio.get_running_loop().create_future()

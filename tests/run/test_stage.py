@@ -45,6 +45,26 @@ def test_every_job_is_done_once_and_never_more_at_a_time_than_allowed() -> None:
     assert shelf.calls < 500, "rows that pile up share a commit"
 
 
+@pytest.mark.parametrize(("concurrency", "together"), [(64, True), (8, False)])
+def test_where_many_jobs_run_at_a_time_a_commit_waits_a_moment_for_those_that_follow(
+    concurrency: int, *, together: bool
+) -> None:
+    groups: list[int] = []
+
+    async def work(job: int) -> list[int]:
+        for _ in range(4 * (job % concurrency)):  # one after the other, some turns of the loop apart
+            await asyncio.sleep(0)
+        return [job]
+
+    def save(rows: Sequence[int]) -> None:
+        groups.append(len(rows))
+
+    jobs = range(concurrency)
+    asyncio.run(run_stage("s", jobs, work, save, concurrency=concurrency, failed=never_failed, report=silent))
+    assert (groups[0] > 1) is together
+    assert sum(groups) == concurrency
+
+
 def test_a_result_is_saved_before_the_stage_ends() -> None:
     shelf, saved_early = Shelf(), asyncio.Event()
 
