@@ -107,7 +107,7 @@ class Endpoint:
             raise PermanentError(f"the request cannot be written as JSON: {error}", attempts=1) from None
         ends = deadline or deadline_of(self.policy)
 
-        async def send(_: float) -> tuple[Mapping[str, Any], float]:
+        async def send() -> tuple[Mapping[str, Any], float]:
             return await self._in_turn(data, ends)
 
         (body, latency_s), attempts = await with_retries(send, self.policy, deadline=ends, before_retry=before_retry)

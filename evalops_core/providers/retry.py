@@ -105,13 +105,13 @@ BeforeRetry = Callable[[CallError], Awaitable[None]]
 
 
 async def with_retries(
-    send: Callable[[float], Awaitable[T]],
+    send: Callable[[], Awaitable[T]],
     policy: CallPolicy,
     *,
     deadline: Deadline | None = None,
     before_retry: BeforeRetry | None = None,
 ) -> tuple[T, int]:
-    """What `send(timeout_s)` returns, and the number of attempts it took.
+    """What `send()` returns, and the number of attempts it took.
 
     `deadline` begins in the first `send` that waited for its turn; without it, it is `policy.deadline_s` from now. Only
     a `TryLaterError` is tried again; where the next attempt could only start after the deadline, the call is given up
@@ -124,20 +124,19 @@ async def with_retries(
     if deadline is None:
         deadline = deadline_of(policy)
         deadline.begin(start)
-    ends = deadline
-    attempts, failed = 0, None
+    attempts = 0
 
     async def attempt() -> T:
         nonlocal attempts
         attempts += 1
-        return await send(max(0.001, min(policy.timeout_s, ends.left_s(now()))))
+        return await send()
 
     try:
         try:
             return await attempt(), 1  # as nearly every call ends; tenacity's loop is for the others
         except TryLaterError as error:
             failed = error
-        return await _again(attempt, failed, policy, ends, before_retry), attempts
+        return await _again(attempt, failed, policy, deadline, before_retry), attempts
     except TryLaterError as last:
         reason = _why_given_up(last, attempts, policy, deadline.left_s(now()), now() - start)
         raise TransientError(

@@ -78,6 +78,14 @@ def test_a_hanging_endpoint_is_given_up_at_the_deadline(mock_openai: MockOpenAI)
     assert "deadline" in str(error)
 
 
+def test_no_attempt_takes_longer_than_what_the_deadline_leaves(mock_openai: MockOpenAI) -> None:
+    mock_openai.configure(rate_hang=1.0)
+    policy = CallPolicy(timeout_s=60, deadline_s=0.3, max_attempts=1000, base_backoff_s=0.01, max_backoff_s=0.01)
+    error = the_error(ask(mock_openai.base_url, policy=policy))
+    assert "did not answer within 0.3 s" in str(error)
+    assert len(mock_openai.requests()) == 1
+
+
 def test_connections_are_reused_and_never_more_than_allowed(mock_openai: MockOpenAI) -> None:
     mock_openai.configure(latency_ms=2)
     ended = ask(mock_openai.base_url, calls=200, connections=7)

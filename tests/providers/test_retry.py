@@ -22,9 +22,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 QUICK = CallPolicy(timeout_s=5, deadline_s=30, max_attempts=4, base_backoff_s=0.001, max_backoff_s=0.002)
 
 
-def failing(times: int, error: Callable[[], Exception], sent: list[float]) -> Callable[[float], Awaitable[str]]:
-    async def send(timeout_s: float) -> str:
-        sent.append(timeout_s)
+def failing(times: int, error: Callable[[], Exception], sent: list[int]) -> Callable[[], Awaitable[str]]:
+    async def send() -> str:
+        sent.append(len(sent) + 1)
         if len(sent) <= times:
             raise error()
         return "done"
@@ -32,7 +32,7 @@ def failing(times: int, error: Callable[[], Exception], sent: list[float]) -> Ca
     return send
 
 
-def attempt(times: int, error: Callable[[], Exception], policy: CallPolicy, sent: list[float]) -> tuple[str, int]:
+def attempt(times: int, error: Callable[[], Exception], policy: CallPolicy, sent: list[int]) -> tuple[str, int]:
     return asyncio.run(with_retries(failing(times, error, sent), policy))
 
 
@@ -51,7 +51,7 @@ def test_a_call_whose_first_attempt_succeeds_enters_no_loop(monkeypatch: pytest.
 
 
 def test_the_attempt_cap_ends_a_call_with_the_last_reason() -> None:
-    sent: list[float] = []
+    sent: list[int] = []
     with pytest.raises(TransientError, match=r"busy; given up after 4 attempts") as caught:
         attempt(99, lambda: TryLaterError("busy", status=503), QUICK, sent)
     assert type(caught.value) is TransientError
@@ -60,14 +60,14 @@ def test_the_attempt_cap_ends_a_call_with_the_last_reason() -> None:
 
 def test_a_permanent_error_is_not_tried_again_and_says_how_many_attempts_went_before() -> None:
     errors: list[Exception] = [TryLaterError("busy"), PermanentError("no")]
-    sent: list[float] = []
+    sent: list[int] = []
     with pytest.raises(PermanentError) as caught:
         attempt(99, lambda: errors[len(sent) - 1], QUICK, sent)
     assert (len(sent), caught.value.attempts) == (2, 2)
 
 
 def test_a_pause_longer_than_the_deadline_leaves_ends_the_call_at_once() -> None:
-    sent: list[float] = []
+    sent: list[int] = []
     with pytest.raises(TransientError, match=r"1 attempt: it asks to wait 3600 s and (30|29\.\d+) s are left"):
         attempt(99, lambda: TryLaterError("busy", retry_after_s=3600), QUICK, sent)
     assert len(sent) == 1
@@ -79,21 +79,13 @@ def test_the_deadline_ends_a_call_whatever_the_attempt_cap() -> None:
         attempt(10**9, lambda: TryLaterError("busy"), policy, [])
 
 
-def test_no_attempt_may_take_longer_than_what_the_deadline_leaves() -> None:
-    policy = CallPolicy(timeout_s=60, deadline_s=10, max_attempts=3, base_backoff_s=0.001, max_backoff_s=0.001)
-    sent: list[float] = []
-    attempt(2, lambda: TryLaterError("busy"), policy, sent)
-    assert sent[0] <= 10
-    assert sent == sorted(sent, reverse=True)
-
-
 def test_a_cancelled_call_stops_at_once_even_in_a_pause() -> None:
     async def scene() -> int:
-        sent: list[float] = []
+        sent: list[int] = []
         paused = asyncio.Event()
 
-        async def send(timeout_s: float) -> None:
-            sent.append(timeout_s)
+        async def send() -> None:
+            sent.append(len(sent) + 1)
             asyncio.get_running_loop().call_soon(paused.set)
             raise TryLaterError("busy", retry_after_s=20)
 
@@ -134,7 +126,7 @@ def test_whatever_the_header_says_a_pause_is_a_number_from_zero_on_or_unknown(he
 
 
 def test_each_repetition_is_announced_before_it_is_made_and_may_be_refused() -> None:
-    sent: list[float] = []
+    sent: list[int] = []
     announced: list[tuple[int, bool]] = []
 
     async def before_retry(error: CallError) -> None:
@@ -182,7 +174,7 @@ def test_a_call_of_no_case_has_its_own_deadline_alone() -> None:
 
 def test_a_case_that_is_out_of_time_makes_no_further_attempt() -> None:
     policy = CallPolicy(timeout_s=5, deadline_s=60, case_deadline_s=0.2, base_backoff_s=0.001, max_backoff_s=0.001)
-    sent: list[float] = []
+    sent: list[int] = []
 
     async def scene() -> None:
         begin_case()
