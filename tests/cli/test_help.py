@@ -42,6 +42,24 @@ def test_help_comes_without_loading_what_is_heavy(arguments: list[str]) -> None:
     assert not loaded & HEAVY
 
 
+ENDED = """
+import atexit, gc, sys
+from evalops_dagster.cli import main
+before = gc.get_threshold()
+atexit.register(lambda: print("left to the collector", gc.get_count()[0] < 1000 < gc.get_freeze_count()))
+atexit.register(lambda: print("as it was", gc.get_threshold() == before))
+sys.argv = ["evalops", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--nope"]])
+def test_a_command_leaves_the_collector_nothing_to_go_through_before_it_ends(arguments: list[str]) -> None:
+    said = subprocess.run([sys.executable, "-c", ENDED, *arguments], capture_output=True, text=True, timeout=60)
+    assert said.returncode in (0, 2), said.stderr
+    assert said.stdout.splitlines()[-2:] == ["as it was True", "left to the collector True"]
+
+
 def test_help_names_every_command_and_tells_a_newcomer_how_to_start(evalops: Evalops) -> None:
     said = evalops("--help")
     assert said.code == 0
