@@ -107,7 +107,7 @@ class Suite:
         """Of the cases, whatever their order in the file."""
         ids = [case.id for case in self.cases]
         by_id = sorted(range(len(ids)), key=ids.__getitem__)
-        return content_hash_of_all(_plain(self.cases[index]) for index in by_id)
+        return content_hash_of_all(_case(self.cases[index]) for index in by_id)
 
     @cached_property
     def prompt_hash(self) -> str:
@@ -117,6 +117,19 @@ class Suite:
     def rubric_hash(self) -> str:
         """Of the scorers with their weights and rubrics."""
         return content_hash([_plain(spec) for spec in self.scorers])
+
+
+def _case(case: Case) -> Json:
+    """The same as `_plain`, without the copies of everything that `asdict` makes: there may be 100,000 of them."""
+    messages = [{"role": message.role, "content": message.content} for message in case.messages]
+    return {
+        "id": case.id,
+        "fields": case.fields,
+        "messages": messages,
+        "reference": case.reference,
+        "metadata": case.metadata,
+        "group": case.group,
+    }
 
 
 def _plain(value: object) -> Json:
