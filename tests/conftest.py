@@ -6,6 +6,7 @@ One real PostgreSQL server serves the session; a database is migrated once and c
 import ipaddress
 import itertools
 import os
+import signal
 import socket
 import sys
 from collections.abc import Generator, Iterator
@@ -22,6 +23,10 @@ from evalops_core.store.engine import make_engine
 from evalops_core.store.schema import upgrade
 
 _NUMBERS = itertools.count(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts a job in the background. Dagster would do with SIGTERM what is done with SIGINT, and processes
+    # that tests start and end by SIGTERM would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class LeftTheMachineError(AssertionError):
