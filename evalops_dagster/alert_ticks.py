@@ -1,7 +1,7 @@
 """What the sensors of scores and mails do in a tick, and what Dagster is told of it.
 
 What belongs here: ticks. What does not: verdicts, incidents and delivery themselves (`evalops_core.run`), the sensors
-(alert_sensors). Imported at the first tick, for it brings the statistics and the mails with it.
+(alert_sensors). Imported at the first tick, which few of Dagster's processes have.
 """
 
 import json

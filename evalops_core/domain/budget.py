@@ -73,8 +73,7 @@ def _entry(charges: Sequence[Charge]) -> Entry:
     """The sum of at least one charge, all of the same purpose, model and day."""
     first, answered = charges[0], sum(charge.answered for charge in charges)
     costs = [charge.cost_usd for charge in charges if charge.cost_usd is not None]
-    prompts = [charge.usage.prompt_tokens for charge in charges if charge.usage.prompt_tokens is not None]
-    completions = [charge.usage.completion_tokens for charge in charges if charge.usage.completion_tokens is not None]
+    usage = sum((charge.usage for charge in charges), Usage())
     return Entry(
         first.purpose,
         first.model,
@@ -82,8 +81,8 @@ def _entry(charges: Sequence[Charge]) -> Entry:
         calls=answered,
         lost_calls=len(charges) - answered,
         unpriced_calls=sum(charge.answered and charge.cost_usd is None for charge in charges),
-        prompt_tokens=sum(prompts) if prompts else None,
-        completion_tokens=sum(completions) if completions else None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
         settled_usd=sum(costs, _ZERO) if costs else None,
         assumed_usd=sum((charge.assumed_usd for charge in charges if charge.cost_usd is None), _ZERO),
     )
