@@ -56,6 +56,14 @@ def awaited(ask: Callable[[], T | None], what: str, *, within_s: float = PATIENC
         time.sleep(0.05)
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it executes nothing any more, be it that nobody has collected it yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE or not process.is_running()
+    except psutil.NoSuchProcess:
+        return True
+
+
 @dataclass
 class Deployment:
     """A running one. `home` is its DAGSTER_HOME, `environment` what its processes have beside that."""
@@ -176,9 +184,13 @@ class Deployment:
 
     def _kill(self, name: str) -> None:
         process = self.processes.pop(name)
+        started: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid).children(recursive=True)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        awaited(lambda: all(map(is_gone, started)), f"what the {name} has started to be gone", within_s=10)
 
     def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
         assert self.context is not None

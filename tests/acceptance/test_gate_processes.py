@@ -28,7 +28,7 @@ from evalops_core.store.gate import Gate
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.suites.loader import load_suites
-from tests.acceptance.deployments import Deployment, awaited, deployed, held_commits
+from tests.acceptance.deployments import Deployment, awaited, deployed, held_commits, is_gone
 from tests.builders import environment, write_suite
 from tests.conftest import new_database
 from tests.mock_fixture import MockOpenAI
@@ -152,7 +152,7 @@ def test_when_worker_and_code_server_die_together_the_reaper_frees_the_queue_and
     worker = deployment.worker(orphan)
     with held_commits(site.engine) as commits:
         deployment.kill_code_server()
-        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+        assert is_gone(worker)
         awaited(lambda: Gate(site.database).holder() is None, "the lock to be free", within_s=10)
         assert deployment.statuses([orphan, queued]) == [STARTED, dg.DagsterRunStatus.QUEUED]
         deployment.start_code_server()
