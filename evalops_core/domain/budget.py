@@ -13,7 +13,7 @@ from typing import Literal, Union
 from evalops_core.domain.chat import ChatRequest, Usage
 from evalops_core.domain.json import Json, canonical
 
-Purpose = Literal["eval.generate", "eval.judge"]
+Purpose = Literal["eval.generate", "eval.judge", "drift.embed"]
 Scope = Literal["run", "day"]
 Price = Callable[[str, Usage], "Decimal | None"]  # (resolved model id, tokens) → US dollars; None where unknown
 

@@ -78,6 +78,25 @@ class AlertSpec:
     reminder: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DriftSpec:
+    """When what users ask counts as having moved; drifts are cosine distances in [0, 2].
+
+    `threshold` None takes the (1 - `alpha`) quantile of what chance does to the feature's own traffic. An alert needs
+    `consecutive_days` breaches in a row. The baseline is the last `baseline_window` good days; a day's sample is its
+    newest `max_sample` traces, and fewer than `min_sample` usable ones say nothing. `include_texts` shows people what
+    was asked.
+    """
+
+    threshold: float | None = 0.15
+    alpha: float = 0.005
+    consecutive_days: int = 2
+    baseline_window: int = 7
+    min_sample: int = 10
+    max_sample: int = 50
+    include_texts: bool = False
+
+
 @dataclass(frozen=True)
 class Suite:
     """Everything one eval run of a feature needs to know.
@@ -101,6 +120,7 @@ class Suite:
     hard_cap_usd: Decimal | None = None
     regression: RegressionSpec = RegressionSpec()
     alerts: AlertSpec = AlertSpec()
+    drift: DriftSpec = DriftSpec()
 
     @cached_property
     def dataset_hash(self) -> str:

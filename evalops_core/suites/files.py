@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from evalops_core.domain.scorer import axis_weights, in_force
+from evalops_core.domain.suite import DriftSpec
 from evalops_core.domain.window import INTERVALS_HOURS
 from evalops_core.settings import EMBEDDED, mail_address
 from evalops_core.suites.file_model import FileModel, Text, first_duplicate, listed, refuse
@@ -146,6 +147,42 @@ class AlertsFile(FileModel):
     reminder: bool = Field(default=False, description="Whether an open incident is brought to mind once a day.")
 
 
+class DriftFile(FileModel):
+    """When what users ask, as the feature's traces tell it, counts as having moved."""
+
+    threshold: Annotated[float, Field(gt=0, le=2)] | Literal["auto"] = Field(
+        default=0.15,
+        description="Cosine distance of a day from the days before; `auto`: what chance does to the feature's own "
+        "traffic.",
+    )
+    alpha: float = Field(default=0.005, gt=0, le=0.1, description="With `auto`, the share of quiet days above it.")
+    consecutive_days: int = Field(default=2, ge=1, le=30, description="Days above it in a row before anybody is told.")
+    baseline_window: int = Field(default=7, ge=1, le=60, description="Good days that a day is compared with.")
+    min_sample: int = Field(default=10, ge=2, le=1000, description="Fewer traces in a day say nothing.")
+    max_sample: int = Field(default=50, ge=2, le=1000, description="The newest traces of a day that are embedded.")
+    include_texts: bool = Field(
+        default=False, description="Whether people are shown the prompts that are farthest from before."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> "DriftFile":
+        if self.min_sample > self.max_sample:
+            problem = f"expected at most max_sample, {self.max_sample}; no day would ever have enough"
+            raise refuse(problem, "min_sample")
+        return self
+
+    def spec(self) -> DriftSpec:
+        return DriftSpec(
+            threshold=None if self.threshold == "auto" else self.threshold,
+            alpha=self.alpha,
+            consecutive_days=self.consecutive_days,
+            baseline_window=self.baseline_window,
+            min_sample=self.min_sample,
+            max_sample=self.max_sample,
+            include_texts=self.include_texts,
+        )
+
+
 def _one_line(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("expected one line of text")
@@ -183,6 +220,7 @@ class SuiteFile(FileModel):
     cases: Text = Field(default="cases.jsonl", description="The cases' file, inside this folder.")
     regression: RegressionFile = Field(default=RegressionFile(), description="When a lower score counts.")
     alerts: AlertsFile = Field(default=AlertsFile(), description="Who is told of it.")
+    drift: DriftFile = Field(default=DriftFile(), description="When what users ask counts as having moved.")
 
     @model_validator(mode="after")
     def _usable(self) -> "SuiteFile":

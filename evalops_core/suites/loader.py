@@ -61,6 +61,7 @@ def load_suite(folder: Path) -> Suite:
             written.alerts.include_texts,
             written.alerts.reminder,
         ),
+        drift=written.drift.spec(),
     )
     check_prompt(suite, placed, document, file, cases_file)
     check_references(suite.scorers, placed, cases_file)

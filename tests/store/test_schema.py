@@ -28,6 +28,7 @@ ALL = [
     "0010_trend",
     "0011_judge_cache",
     "0012_dagster_runs",
+    "0013_drift_states",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

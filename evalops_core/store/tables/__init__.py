@@ -15,7 +15,7 @@ from evalops_core.store.tables.alerts import (
     VERDICTS,
 )
 from evalops_core.store.tables.base import METADATA, SCHEMA, VIEWS
-from evalops_core.store.tables.drift import DRIFT_CENTROIDS, LLM_TRACES
+from evalops_core.store.tables.drift import DRIFT_CENTROIDS, DRIFT_SAMPLES, LLM_TRACES
 from evalops_core.store.tables.judgments import JUDGE_CACHE
 from evalops_core.store.tables.operations import DEPLOYMENT, SPEND, SPEND_HOLDS
 from evalops_core.store.tables.runs import EVAL_RUNS, EVAL_TREND, ONE_SCHEDULED, RESPONSES, SCORES, UNCHECKED, VALID
@@ -25,6 +25,7 @@ __all__ = [
     "CONFIRMATIONS",
     "DEPLOYMENT",
     "DRIFT_CENTROIDS",
+    "DRIFT_SAMPLES",
     "EVAL_RUNS",
     "EVAL_TREND",
     "INCIDENTS",

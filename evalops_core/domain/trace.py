@@ -1,0 +1,43 @@
+"""A trace: one call of a model in production, as far as it is kept.
+
+What belongs here: the value, and what was asked in it. What does not: the shapes in which traces arrive (traces), how
+they are kept (store).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from evalops_core.domain.json import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """`messages` are in OpenAI's form, `created_at` is aware. `error` is None for a call that was answered."""
+
+    id: str
+    feature: str
+    created_at: datetime
+    messages: Sequence[Mapping[str, Json]]
+    model: str | None = None
+    error: str | None = None
+
+
+def first_user_text(messages: Json) -> str | None:
+    """What the user asked first: the text of the first message with the role `user`, its text parts joined by blanks.
+
+    None where the value is no list of messages, or that message has no text.
+    """
+    if not isinstance(messages, list):
+        return None
+    for message in messages:
+        if isinstance(message, dict) and message.get("role") == "user":
+            return _text(message.get("content"))
+    return None
+
+
+def _text(content: Json) -> str | None:
+    parts = content if isinstance(content, list) else [content]
+    texts = [part if isinstance(part, str) else part.get("text") for part in parts if isinstance(part, str | dict)]
+    words = " ".join(text.strip() for text in texts if isinstance(text, str) and text.strip())
+    return words or None
