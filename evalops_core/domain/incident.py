@@ -112,6 +112,17 @@ def after_verdict(
     return GoesOn(found.current)
 
 
+def after_drift(incident: Incident | None, state: str) -> Literal["opens", "goes on", "recovers"] | None:
+    """What a day's drift, in one of the states of `drift.day.State`, does to the feature's open drift incident.
+
+    Days in a row above the threshold open one, once for all that follow; a day within it ends it, and a day that says
+    nothing changes nothing.
+    """
+    if incident is None:
+        return "opens" if state == "alerting" else None
+    return "recovers" if state == "ok" else "goes on"
+
+
 def lacks_data(now: datetime, interval_hours: int, last_valid_at: datetime | None, watched_since: datetime) -> bool:
     """Whether a feature whose schedule is on has had no valid result for more than 1.5 intervals.
 

@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import dagster as dg
-import psutil
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine

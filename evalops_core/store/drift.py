@@ -1,0 +1,163 @@
+"""Days of drift as rows: what was sampled of each, what was decided, and the vectors of both.
+
+What belongs here: statements within a transaction of the caller's. What does not: the decision (domain.drift), what was
+asked (traces), who is told (incidents, outbox).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, delete, func, null, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import RowMapping
+
+from evalops_core.domain.drift.day import DriftDay, Far
+from evalops_core.domain.drift.decide import Decision
+from evalops_core.store.names import names_in
+from evalops_core.store.tables import DRIFT_CENTROIDS, DRIFT_SAMPLES, INCIDENTS
+
+Vectors = NDArray[np.float32]
+_D, _S = DRIFT_CENTROIDS.c, DRIFT_SAMPLES.c
+_STORED_AS = np.dtype("<f4")
+
+
+class DriftDays:
+    """The tables `drift_centroids` and `drift_samples`, within the transaction of `connection`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, feature: str, day: date, embedding_model: str) -> DriftDay | None:
+        found = self._all(_days().where(_D.feature == feature, _D.day == day, _D.embedding_model == embedding_model))
+        return found[0] if found else None
+
+    def keep(
+        self,
+        feature: str,
+        day: date,
+        embedding_model: str,
+        *,
+        n: int,
+        n_malformed: int,
+        centroid: NDArray[np.float64] | None,
+        sample: Mapping[str, Vectors],
+    ) -> DriftDay:
+        """The day's row afterwards. A centroid that is there stays as it is; a day that had too little gets a new look.
+
+        `sample` maps ids of traces to their vectors.
+        """
+        values = {
+            "n": n,
+            "n_malformed": n_malformed,
+            "centroid": null() if centroid is None else centroid.tolist(),
+        }
+        anew = {"state": None, "decided_at": None, "why": "", "created_at": func.now()}
+        statement = (
+            insert(DRIFT_CENTROIDS)
+            .values(feature=feature, day=day, embedding_model=embedding_model, **values)
+            .on_conflict_do_update(
+                index_elements=[_D.feature, _D.day, _D.embedding_model],
+                set_={**values, **anew},
+                where=_D.centroid.is_(None),
+            )
+            .returning(_D.id)
+        )
+        row = self._connection.execute(statement).scalar_one_or_none()
+        if row is not None:
+            self._connection.execute(delete(DRIFT_SAMPLES).where(_S.centroid_id == row))
+            if sample:
+                rows = [
+                    {"centroid_id": row, "trace_id": trace, "vector": np.asarray(vector, _STORED_AS).tobytes()}
+                    for trace, vector in sample.items()
+                ]
+                self._connection.execute(insert(DRIFT_SAMPLES), rows)
+        kept = self.get(feature, day, embedding_model)
+        assert kept is not None, "it was inserted above, or was there"  # noqa: S101  # tells the type checker
+        return kept
+
+    def decide(self, day_id: int, found: Decision, now: datetime, incident_id: int | None) -> None:
+        values = {
+            **{
+                name: getattr(found, name) for name in ("state", "streak", "drift", "threshold", "rule", "alpha", "why")
+            },
+            "baseline_days": list(found.baseline_days),
+            "farthest": [asdict(far) for far in found.farthest],
+            "decided_at": now,
+            "incident_id": incident_id,
+        }
+        self._connection.execute(update(DRIFT_CENTROIDS).where(_D.id == day_id).values(**values))
+
+    def before(self, feature: str, day: date, embedding_model: str) -> list[DriftDay]:
+        """All decided days before `day`, oldest first."""
+        query = _days().where(
+            _D.feature == feature, _D.day < day, _D.embedding_model == embedding_model, _D.state.is_not(None)
+        )
+        return self._all(query.order_by(_D.day))
+
+    def is_newest(self, of: DriftDay) -> bool:
+        """Whether no later day of the feature has been decided, with whatever embedding model."""
+        later = select(_D.id).where(_D.feature == of.feature, _D.day > of.day, _D.state.is_not(None)).limit(1)
+        return self._connection.execute(later).first() is None
+
+    def centroids(self, day_ids: Collection[int]) -> dict[int, NDArray[np.float64]]:
+        """Of the days that have one, by id."""
+        query = select(_D.id, _D.centroid).where(_D.id.in_(list(day_ids)), _D.centroid.is_not(None))
+        return {row.id: np.asarray(row.centroid, np.float64) for row in self._connection.execute(query)}
+
+    def samples(self, day_ids: Collection[int]) -> dict[int, dict[str, Vectors]]:
+        """Day → trace → vector, of what retention has left."""
+        query = select(DRIFT_SAMPLES).where(_S.centroid_id.in_(list(day_ids))).order_by(_S.centroid_id, _S.trace_id)
+        found: dict[int, dict[str, Vectors]] = {}
+        for row in self._connection.execute(query):
+            found.setdefault(row.centroid_id, {})[row.trace_id] = np.frombuffer(row.vector, _STORED_AS)
+        return found
+
+    def recent(self, feature: str, limit: int, since: date | None = None) -> list[DriftDay]:
+        """Newest first, by the embedding model that was used last."""
+        last = select(_D.embedding_model).where(_D.feature == feature).order_by(_D.day.desc(), _D.id.desc()).limit(1)
+        query = _days().where(_D.feature == feature, _D.embedding_model == last.scalar_subquery())
+        if since is not None:
+            query = query.where(_D.day >= since)
+        return self._all(query.order_by(_D.day.desc()).limit(limit))
+
+    def of_incident(self, incident_id: int) -> list[DriftDay]:
+        """Oldest first: the day that opened it, and those it lasted for; the one that ended it is not among them."""
+        return self._all(_days().where(_D.incident_id == incident_id).order_by(_D.day))
+
+    def features(self) -> list[str]:
+        """Those with any day, by name."""
+        return list(self._connection.scalars(names_in(DRIFT_CENTROIDS.name)))
+
+    def done(self, feature: str, embedding_model: str, since: date) -> Sequence[date]:
+        """The days from `since` on that are decided and need no other look."""
+        settled = or_(_D.state != "insufficient", _D.centroid.is_not(None))
+        query = select(_D.day).where(
+            _D.feature == feature,
+            _D.embedding_model == embedding_model,
+            _D.day >= since,
+            _D.state.is_not(None),
+            settled,
+        )
+        return list(self._connection.scalars(query))
+
+    def _all(self, query: Select[Any]) -> list[DriftDay]:
+        return [_day(row) for row in self._connection.execute(query).mappings()]
+
+
+def _days() -> Select[Any]:
+    columns = [column for column in DRIFT_CENTROIDS.c if column.name not in ("centroid", "created_at")]
+    ended = INCIDENTS.c.resolution.label("incident_resolution")
+    return select(*columns, _D.centroid.is_not(None).label("has_centroid"), ended).outerjoin(
+        INCIDENTS, INCIDENTS.c.id == _D.incident_id
+    )
+
+
+def _day(row: RowMapping) -> DriftDay:
+    values = {str(key): value for key, value in row.items()}
+    values["baseline_days"] = tuple(values["baseline_days"])
+    values["farthest"] = tuple(Far(**far) for far in cast("list[dict[str, Any]]", values["farthest"]))
+    return DriftDay(**values)
