@@ -178,6 +178,18 @@ class Settings(BaseSettings):
         default=60.0, ge=0, description="How long an eval run waits for another deployment's to end, in seconds."
     )
 
+    trace_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Traces older than this are deleted by the job purge_traces and `evalops traces purge`; kept for "
+        "ever without it.",
+    )
+    trace_redaction: str | None = Field(
+        default=None,
+        description="Function `package.module:function`, from text to text, that every text of a trace goes through "
+        "before it is stored; as they are without it.",
+    )
+
     alert_to: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Mail addresses that are told of incidents, separated by commas; a suite may name its own.",

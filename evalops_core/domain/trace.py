@@ -7,6 +7,7 @@ they are kept (store).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from evalops_core.domain.json import Json
 
@@ -23,17 +24,16 @@ class Trace:
     error: str | None = None
 
 
-def first_user_text(messages: Json) -> str | None:
-    """What the user asked first: the text of the first message with the role `user`, its text parts joined by blanks.
+def user_text(messages: Json, which: Literal["first", "last"] = "first") -> str | None:
+    """What the user asked: the text of the first or the last message with the role `user`, its text parts joined by
+    blanks. The last one is what was asked where example turns stand before it.
 
     None where the value is no list of messages, or that message has no text.
     """
     if not isinstance(messages, list):
         return None
-    for message in messages:
-        if isinstance(message, dict) and message.get("role") == "user":
-            return _text(message.get("content"))
-    return None
+    said = [message for message in messages if isinstance(message, dict) and message.get("role") == "user"]
+    return _text(said[0 if which == "first" else -1].get("content")) if said else None
 
 
 def _text(content: Json) -> str | None:

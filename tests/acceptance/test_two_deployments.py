@@ -26,6 +26,7 @@ from evalops_core.domain.window import Window, window_of
 from evalops_core.postgres.server import Started
 from evalops_core.store.gate import Gate
 from evalops_core.store.runs import EvalRuns
+from evalops_dagster.schedules import DAILY
 from tests.acceptance.clocked import MODULE, SharedClock
 from tests.acceptance.deployments import FINISHED, Deployment, awaited, deployed, held_commits
 from tests.builders import JUDGED, environment, write_suite
@@ -190,7 +191,8 @@ def switched_on(deployment: Deployment, now: datetime) -> Scheduled:
     """As the UI's switch does it. Dagster notes when that was, and would ignore every tick before."""
     assert deployment.context is not None
     location = deployment.context.create_request_context().get_code_location("evalops")
-    (schedule,) = [each for part in location.get_repositories().values() for each in part.get_schedules()]
+    schedules = [each for part in location.get_repositories().values() for each in part.get_schedules()]
+    (schedule,) = [each for each in schedules if each.name.startswith(DAILY)]
     with freeze_time(now):
         deployment.instance.start_schedule(schedule)
     return Scheduled(deployment, schedule)
