@@ -6,22 +6,22 @@ What belongs here: the templates' environment, and how much detail fits. What do
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from evalops_core.domain.mail import Image
-from evalops_core.mail import untrusted, wording
+from evalops_core.mail import drift_words, untrusted, wording
 from evalops_core.mail.environment import html_environment
-from evalops_core.mail.facts import Firing, Letter, RegressionItem, Reminder, Resolved
+from evalops_core.mail.facts import DriftItem, Firing, Letter, RegressionItem, Reminder, Resolved
 
 LONGEST_HTML = 95_000  # bytes; Gmail hides what comes after 102 kB
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """So many items in full, in each so many cases, of a text so many characters."""
+    """So many items in full, in each so many cases, of a text so many characters. Prompts of a drift count as cases."""
 
     items: int
     cases: int
@@ -51,13 +51,13 @@ def body(letter: Letter, subject: str, images: Mapping[int, Image]) -> tuple[str
 def _rendered(kind: str, letter: Letter, subject: str, images: Mapping[int, Image], detail: Detail) -> str:
     name = _NAMES.get(type(letter), "test")
     firing = letter if isinstance(letter, Firing) else None
-    items = (*firing.regressions, *firing.silent) if firing else getattr(letter, "items", ())
+    items = firing.ordered if firing else getattr(letter, "items", ())
     today = letter.today if isinstance(letter, (Firing, Reminder)) else None
     return _ENVIRONMENT.get_template(f"{name}.{kind}.j2").render(
         subject=subject,
         items=items,
         listed=items[:_MOST_LISTED],
-        regressions=firing.regressions if firing else (),
+        counts=[len(kind) for kind in (firing.regressions, firing.drifted, firing.silent)] if firing else [],
         images=images,
         detail=detail,
         ui_url=letter.ui_url,
@@ -69,6 +69,7 @@ def _environment() -> Environment:
     environment = html_environment("evalops_core.mail")
     filters: dict[str, Any] = {
         "score": wording.score,
+        "distance": wording.distance,
         "fall": wording.fall,
         "instant": wording.instant,
         "span": wording.span,
@@ -78,10 +79,15 @@ def _environment() -> Environment:
         "breaks": _breaks,
         "quoted": _quoted,
         "link": _link,
+        "drift_rows": drift_words.rows,
     }
     environment.filters.update(filters)
-    tests: dict[str, Any] = {"regression": _is_regression}
+    tests: dict[str, Any] = {"regression": _is_regression, "drift": _is_drift}
     environment.tests.update(tests)
+    said = {"meaning": drift_words.MEANING, "kept_out": drift_words.KEPT_OUT, "steps": drift_words.STEPS}
+    cast("dict[str, Any]", environment.globals)["drift"] = (
+        said  # which macros see, too; jinja2 knows its own types only
+    )
     return environment
 
 
@@ -105,6 +111,10 @@ def _link(url: str | None) -> str | None:
 
 def _is_regression(item: Any) -> bool:
     return isinstance(item, RegressionItem)
+
+
+def _is_drift(item: Any) -> bool:
+    return isinstance(item, DriftItem)
 
 
 _ENVIRONMENT = _environment()

@@ -1,8 +1,8 @@
 """What a mail says, as plain values.
 
-What belongs here: the facts of the five kinds of letters. What does not: their wording and look (compose), how they
-are found out (run). Scores are on the 1–5 scale, times are aware and shown in UTC; None is not known or does not
-apply, and is left out or said in words, never shown as a zero.
+What belongs here: the facts of the kinds of letters. What does not: their wording and look (compose), how they are
+found out (run). Scores are on the 1–5 scale, drifts cosine distances in [0, 2], times are aware and shown in UTC; None
+is not known or does not apply, and is left out or said in words, never shown as a zero.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias, Union
 
-IncidentKind: TypeAlias = Literal["regression", "no_data"]
+from evalops_core.domain.drift.day import Rule, State
+
+IncidentKind: TypeAlias = Literal["regression", "no_data", "drift"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +87,10 @@ class RegressionItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedItem:
-    """An incident that is over. Scores are None where it was no data that was missed."""
+    """An incident that is over, with the scores of a regression, or the drift of the day that ended one.
+
+    `days` is how many days of drift it lasted for, the one that opened it included.
+    """
 
     incident_id: int
     feature: str
@@ -97,6 +102,9 @@ class ResolvedItem:
     opened_at: datetime
     resolved_at: datetime
     asset_url: str
+    drift: float | None = None
+    threshold: float | None = None
+    days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,8 +126,60 @@ class NoDataItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DriftPoint:
+    """A day in the picture. `drift` and `threshold` are None where it was compared with nothing."""
+
+    day: date
+    drift: float | None
+    threshold: float | None
+    state: State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FarPrompt:
+    """A prompt of the day and its distance from the baseline. `text` is whatever a user wrote, at any length; None
+    where texts are kept out, or the trace is not kept any more."""
+
+    trace_id: str
+    distance: float
+    text: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriftItem:
+    """A feature of which users ask something else than before: `drift` is above `threshold`, `days_in_a_row` long.
+
+    `day` is the one that opened the incident, `n` counts the prompts of its sample, `baseline_days` are those that it
+    was compared with, oldest first, by which `rule`; `alpha` is the share of quiet days that `auto` lets pass its
+    threshold. All of those are None or empty where the day's row is gone. `points` are the days of the picture, the
+    oldest first, a missing one left out; `farthest` the prompts, the farthest from the baseline first.
+    `texts_included` False says that their texts are kept out on purpose.
+    """
+
+    incident_id: int
+    feature: str
+    day: date | None
+    drift: float | None
+    threshold: float | None
+    rule: Rule | None
+    alpha: float | None
+    days_in_a_row: int | None
+    n: int | None
+    baseline_days: tuple[date, ...]
+    embedding_model: str | None
+    why: str
+    points: tuple[DriftPoint, ...]
+    farthest: tuple[FarPrompt, ...]
+    texts_included: bool
+    asset_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReminderItem:
-    """An incident that is still open; scores as in `ResolvedItem`, `current` being the latest."""
+    """An incident that is still open; scores, drift and days as in `ResolvedItem`, those seen last.
+
+    `window` is that of the day on which `drift` was seen, None for other kinds.
+    """
 
     incident_id: int
     feature: str
@@ -129,6 +189,13 @@ class ReminderItem:
     reference: Decimal | None
     current: Decimal | None
     asset_url: str
+    window: str | None = None
+    drift: float | None = None
+    threshold: float | None = None
+    days: int | None = None
+
+
+FiringItem: TypeAlias = Union[RegressionItem, DriftItem, NoDataItem]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,15 +205,26 @@ class Firing:
     `today` lets the mail propose a day until which to silence.
     """
 
-    items: tuple[RegressionItem | NoDataItem, ...]
+    items: tuple[FiringItem, ...]
     ui_url: str
     today: date | None = None
+
+    @property
+    def ordered(self) -> tuple[FiringItem, ...]:
+        """As the mail tells them: what fell, what drifted, what brings no data."""
+        return (*self.regressions, *self.drifted, *self.silent)
 
     @property
     def regressions(self) -> tuple[RegressionItem, ...]:
         """The furthest fallen first."""
         fallen = [item for item in self.items if isinstance(item, RegressionItem)]
         return tuple(sorted(fallen, key=lambda item: -item.drop))
+
+    @property
+    def drifted(self) -> tuple[DriftItem, ...]:
+        """The one with the most times its threshold first."""
+        moved = [item for item in self.items if isinstance(item, DriftItem)]
+        return tuple(sorted(moved, key=_times, reverse=True))
 
     @property
     def silent(self) -> tuple[NoDataItem, ...]:
@@ -181,3 +259,8 @@ class Test:
 
 
 Letter: TypeAlias = Union[Firing, Resolved, Reminder, Test]
+
+
+def _times(item: DriftItem) -> float:
+    """How many times its threshold a drift is; 0 where that is not known."""
+    return item.drift / item.threshold if item.drift is not None and item.threshold else 0.0

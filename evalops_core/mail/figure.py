@@ -1,9 +1,8 @@
 """Points → the picture of the last runs, as a PNG.
 
-What belongs here: drawing. What does not: which runs are shown (the letter's points), the words around the picture.
-How the library is started and a PNG made of a figure is canvas's. Colours are those of Okabe and Ito
-(2008), "Color Universal Design"; the current run also differs in shape. The picture brings its own background, which
-is read on light and dark mails alike.
+What belongs here: drawing. What does not: which runs are shown (the letter's points), the words around the picture,
+what it shares with that of a drift (figure_parts), how the library is started and a PNG made of a figure (canvas). The
+current run differs from the others in colour and shape.
 """
 
 # matplotlib's annotations leave parts of its functions unknown.
@@ -11,7 +10,6 @@ is read on light and dark mails alike.
 
 import contextlib
 import itertools
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -20,6 +18,21 @@ from typing import TYPE_CHECKING
 from evalops_core.domain.score import axis_bounds
 from evalops_core.mail.canvas import blank
 from evalops_core.mail.facts import Point
+from evalops_core.mail.figure_parts import (
+    ALERT,
+    AREA,
+    BAND,
+    CURRENT,
+    FAINT,
+    HEIGHT,
+    INK,
+    LINE,
+    WIDTH,
+    calm,
+    day_of,
+    names_beside,
+    spaced,
+)
 from evalops_core.mail.untrusted import one_line
 from evalops_core.mail.wording import score
 
@@ -27,12 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.font_manager import FontProperties
 
-WIDTH, HEIGHT = 560, 250  # CSS pixels
 MOST_POINTS = 40
-_LABEL_ROOM = 40  # characters that fit below the picture
-_LINE, _BAND, _CURRENT = "#0072B2", "#56B4E9", "#D55E00"
-_INK, _FAINT, _GRID, _ALERT = "#30363d", "#6a737d", "#e7eaee", "#B34700"  # _ALERT: _CURRENT, dark enough for small text
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _KEYS = ("%Y-%m-%d-%H:%M", "%Y-%m-%d")
 
 
@@ -46,7 +54,7 @@ def draw(points: Sequence[Point], reference: Decimal, threshold: Decimal) -> byt
     if not points:
         raise ValueError("there is nothing to draw")
     with blank(WIDTH, HEIGHT) as canvas:
-        axes = canvas.figure.add_axes((0.08, 0.155, 0.645, 0.80))
+        axes = canvas.figure.add_axes(AREA)
         _draw(axes, canvas.font, points[-MOST_POINTS:], float(reference), float(reference - threshold))
         return canvas.png()
 
@@ -72,25 +80,25 @@ def _draw(axes: "Axes", font: "FontProperties", points: Sequence[Point], referen
     margin = (high - low) * 0.04  # so that no marker is cut at an end
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(-0.5, max(len(points) - 0.5, 0.5))
-    axes.axhline(reference, color=_FAINT, linewidth=1, linestyle=(0, (5, 3)), zorder=2)
-    axes.axhline(threshold, color=_CURRENT, linewidth=1, linestyle=(0, (1.2, 2)), zorder=2)
+    axes.axhline(reference, color=FAINT, linewidth=1, linestyle=(0, (5, 3)), zorder=2)
+    axes.axhline(threshold, color=CURRENT, linewidth=1, linestyle=(0, (1.2, 2)), zorder=2)
     for piece in pieces([point.window for point in points]):
         _line(axes, points, piece)
     for at, point in enumerate(points):
         if point.current:
-            axes.plot([at], [point.score], "D", color=_CURRENT, markersize=7, markeredgecolor="white", zorder=6)
+            axes.plot([at], [point.score], "D", color=CURRENT, markersize=7, markeredgecolor="white", zorder=6)
     _ticks(axes, font, points, low, high)
     shown = next((point for point in reversed(points) if point.current), points[-1])
-    labels = [(reference, f"baseline {score(reference)}", _INK), (threshold, f"threshold {score(threshold)}", _ALERT)]
+    labels = [(reference, f"baseline {score(reference)}", INK), (threshold, f"threshold {score(threshold)}", ALERT)]
     labels.append(
-        (shown.score, f"{'now' if shown.current else 'last'} {score(shown.score)}", _ALERT if shown.current else _LINE)
+        (shown.score, f"{'now' if shown.current else 'last'} {score(shown.score)}", ALERT if shown.current else LINE)
     )
-    _labels(axes, font, labels)
+    names_beside(axes, font, labels)
 
 
 def _line(axes: "Axes", points: Sequence[Point], piece: range) -> None:
-    axes.plot(piece, [points[at].score for at in piece], "-", color=_LINE, linewidth=1.6, zorder=4)
-    axes.plot(piece, [points[at].score for at in piece], "o", color=_LINE, markersize=3.6, zorder=5)
+    axes.plot(piece, [points[at].score for at in piece], "-", color=LINE, linewidth=1.6, zorder=4)
+    axes.plot(piece, [points[at].score for at in piece], "o", color=LINE, markersize=3.6, zorder=5)
     known: list[tuple[int, float, float]] = []
     for at in (*piece, None):
         point = points[at] if at is not None else None
@@ -99,9 +107,9 @@ def _line(axes: "Axes", points: Sequence[Point], piece: range) -> None:
         elif known:
             indexes, lows, highs = zip(*known, strict=True)
             if len(known) > 1:
-                axes.fill_between(indexes, lows, highs, color=_BAND, alpha=0.3, linewidth=0, zorder=1)
+                axes.fill_between(indexes, lows, highs, color=BAND, alpha=0.3, linewidth=0, zorder=1)
             else:  # a band needs two runs; a single one's interval is a bar
-                axes.vlines(indexes, lows, highs, color=_BAND, linewidth=4, alpha=0.5, zorder=1)
+                axes.vlines(indexes, lows, highs, color=BAND, linewidth=4, alpha=0.5, zorder=1)
             known = []
 
 
@@ -109,34 +117,9 @@ def _ticks(axes: "Axes", font: "FontProperties", points: Sequence[Point], low: f
     halves = [half / 2 for half in range(round(low * 2), round(high * 2) + 1)]
     axes.set_yticks(halves, [f"{half:.1f}" for half in halves])
     names = [_short(point.window) for point in points]
-    most = max(1, _LABEL_ROOM // (max(map(len, names)) + 2))
-    shown = range(len(points) - 1, -1, -max(1, math.ceil(len(points) / most)))  # the last run has its name in any case
+    shown = spaced(names)
     axes.set_xticks(shown, [names[at] for at in shown])
-    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        text.set(fontproperties=font, color=_FAINT, parse_math=False)
-    axes.tick_params(length=0, pad=5)
-    axes.grid(visible=True, axis="y", color=_GRID, linewidth=0.8, zorder=0)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
-
-
-def _labels(axes: "Axes", font: "FontProperties", labels: Sequence[tuple[float, str, str]]) -> None:
-    """Names at the right of what they name, pushed apart so that all can be read."""
-    bottom, top = axes.get_ylim()
-    distance = (top - bottom) * 0.11
-    ordered = sorted(labels, key=lambda label: label[0])
-    heights = [value for value, _, _ in ordered]
-    for _ in range(20):
-        for at in range(len(heights) - 1):
-            overlap = distance - (heights[at + 1] - heights[at])
-            if overlap > 1e-9:
-                heights[at], heights[at + 1] = heights[at] - overlap / 2, heights[at + 1] + overlap / 2
-    lift = max(0.0, bottom - heights[0])  # none below the axis's end
-    for height, (_, name, color) in zip(heights, ordered, strict=True):
-        axes.text(
-            1.015, height + lift, name, color=color, fontproperties=font, va="center", ha="left",
-            transform=axes.get_yaxis_transform(), parse_math=False,
-        )  # fmt: skip
+    calm(axes, font)
 
 
 def _start(window: str) -> datetime | None:
@@ -151,5 +134,5 @@ def _short(window: str) -> str:
     start = _start(window)
     if start is None:
         return one_line(window, 12).encode("ascii", "replace").decode()  # the font lacks most scripts
-    day = f"{start.day} {_MONTHS[start.month - 1]}"  # strftime would follow the machine's language
+    day = day_of(start)
     return f"{day} {start:%H:%M}" if len(window) > len("2026-11-24") else day

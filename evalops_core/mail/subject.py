@@ -7,6 +7,7 @@ itself: no line breaks, no control characters, bounded.
 from collections.abc import Sequence
 
 from evalops_core.mail.facts import (
+    DriftItem,
     Firing,
     Letter,
     NoDataItem,
@@ -17,7 +18,7 @@ from evalops_core.mail.facts import (
     ResolvedItem,
 )
 from evalops_core.mail.untrusted import one_line
-from evalops_core.mail.wording import fall, instant, score, span
+from evalops_core.mail.wording import distance, fall, instant, score, span
 
 LONGEST_SUBJECT = 150
 _PREFIX = "[EvalOps] "
@@ -37,11 +38,19 @@ def subject(letter: Letter) -> str:
 
 
 def _firing(letter: Firing) -> str:
-    if not letter.regressions:
-        return _silent(letter.silent)
-    fallen = _fallen(letter.regressions)
-    silent = _listed([one_line(item.feature, 40) for item in letter.silent], 30)
-    return f"{fallen}; no data: {silent}" if silent else fallen
+    """The worst kind in full, the features of the others by name."""
+    if letter.regressions:
+        said = [_fallen(letter.regressions), _others("drift", letter.drifted), _others("no data", letter.silent)]
+    elif letter.drifted:
+        said = [_moved(letter.drifted), _others("no data", letter.silent)]
+    else:
+        said = [_silent(letter.silent)]
+    return "; ".join(part for part in said if part)
+
+
+def _others(kind: str, items: Sequence[DriftItem | NoDataItem]) -> str:
+    names = _listed([one_line(item.feature, 40) for item in items], 30)
+    return f"{kind}: {names}" if names else ""
 
 
 def _fallen(items: Sequence[RegressionItem]) -> str:
@@ -53,6 +62,21 @@ def _fallen(items: Sequence[RegressionItem]) -> str:
     features = len({item.feature for item in items})
     where = "in 1 feature" if features == 1 else f"in {features} features"
     return f"Eval regression {where}: {_listed(named)}"
+
+
+def _moved(items: Sequence[DriftItem]) -> str:
+    if len(items) == 1:
+        (item,) = items
+        limit = f" (threshold {distance(item.threshold)})" if item.threshold is not None else ""
+        return f"Input drift: {_drifted(item, 60)}{limit}"
+    features = len({item.feature for item in items})
+    where = "in 1 feature" if features == 1 else f"in {features} features"
+    return f"Input drift {where}: {_listed([_drifted(item, 40) for item in items])}"
+
+
+def _drifted(item: DriftItem, limit: int) -> str:
+    name = one_line(item.feature, limit)
+    return f"{name} {distance(item.drift)}" if item.drift is not None else name
 
 
 def _silent(items: Sequence[NoDataItem]) -> str:
@@ -74,6 +98,9 @@ def _resolved(items: Sequence[ResolvedItem]) -> str:
     name = _named(item.feature, item.model_id)
     if item.kind == "no_data":
         return f"Resolved: {name} has eval data again"
+    if item.kind == "drift":
+        drift = f" (drift {distance(item.drift)})" if item.drift is not None else ""
+        return f"Resolved: {name} is asked as before again{drift}"
     return f"Resolved: {name} is back at {score(item.current)}" if item.current is not None else f"Resolved: {name}"
 
 
@@ -84,6 +111,9 @@ def _reminder(items: Sequence[ReminderItem]) -> str:
     name = _named(item.feature, item.model_id)
     if item.kind == "no_data":
         return f"Still open: {name} has no eval data since {instant(item.opened_at)}"
+    if item.kind == "drift":
+        drift = f" {distance(item.drift)}" if item.drift is not None else ""
+        return f"Still open: {name} input drift{drift}"
     if item.reference is None or item.current is None:
         return f"Still open: {name}"
     return f"Still open: {name} {score(item.reference)} → {score(item.current)}"

@@ -15,6 +15,11 @@ def score(value: Decimal | float) -> str:
     return str(number.quantize(Decimal("0.01"), ROUND_HALF_UP)).replace("-", MINUS)
 
 
+def distance(value: float) -> str:
+    """Of a drift or of a prompt: three decimals."""
+    return f"{value:.3f}"
+
+
 def fall(drop: Decimal | float) -> str:
     """A drop (positive) as what happened to the score: `−0.60`; one that is a rise as `+0.60`."""
     return f"{MINUS}{score(drop)}" if drop >= 0 else f"+{score(-drop)}"

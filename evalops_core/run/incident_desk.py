@@ -13,10 +13,12 @@ from decimal import Decimal
 
 from sqlalchemy import Engine
 
-from evalops_core.domain.incident import Incident
+from evalops_core.domain.incident import Incident, Kind
 from evalops_core.errors import ConfigError
 from evalops_core.run.alert_rules import AlertRules
 from evalops_core.run.detect import Judged
+from evalops_core.run.drift.course import DriftCourse, drift_course, drift_courses
+from evalops_core.run.drift.letters import STEP
 from evalops_core.run.links import asset_link, checks_link, run_link
 from evalops_core.run.owed import Owed
 from evalops_core.store.alerting import Alerting, alerting, reading
@@ -24,22 +26,29 @@ from evalops_core.store.outbox import Message, Outbox, told
 from evalops_core.store.runs import EvalRuns
 
 _VERDICTS = 100
+_RECOVERED: Mapping[Kind, str] = {
+    "regression": "the score recovered",
+    "no_data": "data is back",
+    "drift": "what users ask is as before again",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An incident and how many runs it has lasted for, the first included; 0 where it is data that does not come."""
+    """An incident and how many runs it has lasted for, days of a drift, the first included; 0 where it is data that
+    does not come. `drift` has those days and is None for other kinds."""
 
     incident: Incident
     runs: int
+    drift: DriftCourse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFile:
-    """Everything about one incident. `verdicts` and `messages` are newest first.
+    """Everything about one incident. `verdicts` and `messages` are newest first; `runs` and `drift` as in `Listed`.
 
-    The windows are partition keys: of the run it was opened by, of its reference's and of the one that ended it; None
-    where there is none or the run was deleted. `recovers_at` is the score at which it ends, None where its feature has
+    The windows are partition keys: of the run or day it was opened by, of its reference's run and of what ended it;
+    None where there is none or it was deleted. `recovers_at` is the score at which it ends, None where its feature has
     no suite now or no score is missed. `links` maps what is found in the UI to its address.
     """
 
@@ -52,6 +61,7 @@ class IncidentFile:
     resolved_window: str | None
     recovers_at: Decimal | None
     links: Mapping[str, str]
+    drift: DriftCourse | None = None
 
 
 def list_incidents(
@@ -61,7 +71,8 @@ def list_incidents(
     with reading(engine) as tables:
         found = tables.incidents.listed(feature=feature, only_open=only_open, limit=limit)
         runs = tables.incidents.runs_seen([incident.id for incident in found])
-    return [Listed(incident, runs.get(incident.id, 0)) for incident in found]
+        drifts = drift_courses(tables.connection, found)
+    return [_listed(incident, runs.get(incident.id, 0), drifts.get(incident.id)) for incident in found]
 
 
 def incident_features(engine: Engine) -> Collection[str]:
@@ -74,6 +85,8 @@ def incident_file(engine: Engine, incident_id: int, rules: AlertRules) -> Incide
     """ConfigError where there is no such incident."""
     with reading(engine) as tables:
         incident = tables.incidents.get(incident_id)
+        if incident.kind == "drift":
+            return _drift_file(engine, incident, drift_course(tables.connection, incident), rules)
         verdicts = tables.verdicts.of_incident(incident_id, _VERDICTS)
         runs = tables.incidents.runs_seen([incident_id]).get(incident_id, 0)
     stored, feature = EvalRuns(engine), rules.of(incident.feature)
@@ -130,7 +143,8 @@ def unsilence(engine: Engine, incident_id: int, rules: AlertRules, now: datetime
 def accept(engine: Engine, incident_id: int, reason: str, by: str, now: datetime) -> Incident:
     """The new level is meant: the incident is over, and the runs to come are compared with those since the drop.
 
-    Nobody is told. ConfigError where no score is missed but data.
+    Of a drift: people ask like this from now on, and the days since it opened are the baseline of those to come. Nobody
+    is told. ConfigError where data is missed.
     """
     with _open(engine, incident_id) as (tables, incident):
         if incident.kind == "no_data":
@@ -138,7 +152,8 @@ def accept(engine: Engine, incident_id: int, reason: str, by: str, now: datetime
                 f"incident {incident_id} is of data that does not come, so there is no level to accept; it ends with "
                 f"the next valid scheduled run, and `evalops incidents silence {incident_id} --until 2w` keeps it quiet"
             )
-        tables.statistics.forget_slide(incident.feature)  # what it has summed up was against the old level
+        if incident.kind == "regression":
+            tables.statistics.forget_slide(incident.feature)  # what it has summed up was against the old level
         return tables.incidents.close(incident_id, "accepted", now, reason=reason, by=by)
 
 
@@ -150,8 +165,29 @@ def how_it_ended(incident: Incident) -> str:
         by = f" by {incident.closed_by}" if incident.closed_by else ""
         how = f"it was accepted{by}" + (f" ({incident.reason})" if incident.reason else "")
     else:
-        how = "data is back" if incident.kind == "no_data" else "the score recovered"
+        how = _RECOVERED[incident.kind]
     return f"over since {incident.resolved_at:%Y-%m-%d %H:%M} UTC: {how}"
+
+
+def _listed(incident: Incident, runs: int, drift: DriftCourse | None) -> Listed:
+    return Listed(incident, len(drift.days) if drift else runs, drift)
+
+
+def _drift_file(engine: Engine, incident: Incident, course: DriftCourse, rules: AlertRules) -> IncidentFile:
+    opened, end = course.opened, course.end
+    window = opened and opened.day.isoformat()
+    return IncidentFile(
+        incident=incident,
+        runs=len(course.days),
+        verdicts=(),
+        messages=tuple(Outbox(engine).listed(incident_id=incident.id)),
+        opened_window=window,
+        reference_window=None,
+        resolved_window=end and end.day.isoformat(),
+        recovers_at=None,
+        links={"asset": asset_link(rules.ui_url, incident.feature, window, STEP)},
+        drift=course,
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a message of the outbox has to say: the facts that its mail is composed of, read when it is sent.
 
-What belongs here: gathering them. What does not: wording and look (mail), when and to whom (detect, watch, deliver).
+What belongs here: gathering them. What does not: those of a drift (drift_letters), wording and look (mail), when and to
+whom (detect, watch, deliver).
 """
 
 from datetime import datetime
@@ -14,6 +15,7 @@ from evalops_core.domain.incident import Incident
 from evalops_core.mail.facts import (
     FallenCase,
     Firing,
+    FiringItem,
     Letter,
     NoDataItem,
     Point,
@@ -25,6 +27,7 @@ from evalops_core.mail.facts import (
     Test,
 )
 from evalops_core.run.alert_rules import AlertRules
+from evalops_core.run.drift.letters import drift_fired, drift_reminded, drift_resolved
 from evalops_core.run.fallen import MovedCase, pair
 from evalops_core.run.links import asset_link, run_link
 from evalops_core.store.alerting import reading
@@ -56,15 +59,17 @@ def letter_of(message: Message, engine: Engine, rules: AlertRules, now: datetime
     if message.transition == "resolved":
         outbox = Outbox(engine)
         told = [incident for incident in incidents if outbox.delivered(incident.id, message.recipient)]
-        ended = tuple(_resolved(incident, EvalRuns(engine), rules, now) for incident in told)
+        ended = tuple(_resolved(incident, engine, rules, now) for incident in told)
         return Resolved(items=ended, ui_url=rules.ui_url) if ended else None
     if message.transition == "reminder":
-        standing = tuple(_reminded(incident, rules) for incident in incidents if incident.is_open)
+        standing = tuple(_reminded(incident, engine, rules) for incident in incidents if incident.is_open)
         return Reminder(items=standing, ui_url=rules.ui_url, today=now.date()) if standing else None
     assert_never(message.transition)
 
 
-def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime) -> RegressionItem | NoDataItem:
+def _fired(incident: Incident, engine: Engine, rules: AlertRules, now: datetime) -> FiringItem:
+    if incident.kind == "drift":
+        return drift_fired(incident, engine, rules)
     if incident.kind == "no_data" or incident.opened_by_run_id is None or incident.reference is None:
         return _no_data(incident, engine, rules, now)
     runs = EvalRuns(engine)
@@ -126,13 +131,16 @@ def _no_data(incident: Incident, engine: Engine, rules: AlertRules, now: datetim
     )
 
 
-def _resolved(incident: Incident, runs: EvalRuns, rules: AlertRules, now: datetime) -> ResolvedItem:
-    window = None if incident.resolved_by_run_id is None else runs.get(incident.resolved_by_run_id).partition_key
+def _resolved(incident: Incident, engine: Engine, rules: AlertRules, now: datetime) -> ResolvedItem:
+    if incident.kind == "drift":
+        return drift_resolved(incident, engine, rules, now)
+    ended_by = incident.resolved_by_run_id
+    window = None if ended_by is None else EvalRuns(engine).get(ended_by).partition_key
     return ResolvedItem(
         incident_id=incident.id,
         feature=incident.feature,
         model_id=incident.model_id,
-        kind="regression" if incident.kind == "regression" else "no_data",
+        kind=incident.kind,
         window=window,
         reference=incident.reference,
         current=incident.current,
@@ -142,12 +150,14 @@ def _resolved(incident: Incident, runs: EvalRuns, rules: AlertRules, now: dateti
     )
 
 
-def _reminded(incident: Incident, rules: AlertRules) -> ReminderItem:
+def _reminded(incident: Incident, engine: Engine, rules: AlertRules) -> ReminderItem:
+    if incident.kind == "drift":
+        return drift_reminded(incident, engine, rules)
     return ReminderItem(
         incident_id=incident.id,
         feature=incident.feature,
         model_id=incident.model_id,
-        kind="regression" if incident.kind == "regression" else "no_data",
+        kind=incident.kind,
         opened_at=incident.opened_at,
         reference=incident.reference,
         current=incident.current,

@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from evalops_core.domain.incident import Incident, is_silent
+from evalops_core.domain.incident import Incident, Kind, is_silent
+from evalops_core.mail.wording import distance
 from evalops_core.run.incident_desk import IncidentFile, Listed, how_it_ended
 from evalops_dagster.cli.moments import spelt
 from evalops_dagster.cli.sheet import print_facts, print_json, print_table, shown
 
 if TYPE_CHECKING:
+    from evalops_core.domain.drift.day import DriftDay
     from evalops_core.store.outbox import Message
 
 _FOLDS = {"state": True, "feature": True, "model": True}
 _HEADINGS = ("id", "kind", "state", "feature", "model", "reference → current", "since (UTC)", "runs")
 _NONE = "–"
+# What accepting an incident says; a kind that is not here has no level to accept.
+_ACCEPTED: Mapping[Kind, str] = {
+    "regression": "the new level is meant: later runs are compared with it",
+    "drift": "people ask like this from now on: the days since it opened are the new baseline",
+}
 
 
 def kind_of(incident: Incident) -> str:
@@ -53,7 +60,7 @@ def print_list(found: Sequence[Listed], now: datetime) -> None:
             state_of(incident, now),
             incident.feature,
             incident.model_id or _NONE,
-            _scores(incident) or _NONE,
+            _drift_in_short(listed) if incident.kind == "drift" else _scores(incident) or _NONE,
             f"{spelt(incident.opened_at).removesuffix(' UTC')}",
             str(listed.runs) if listed.runs else _NONE,
         )
@@ -64,23 +71,25 @@ def print_list(found: Sequence[Listed], now: datetime) -> None:
 
 
 def print_list_json(found: Sequence[Listed], now: datetime) -> None:
-    print_json([_facts(listed.incident, listed.runs, now) for listed in found])
+    print_json([_facts(listed, now) for listed in found])
 
 
 def print_file(found: IncidentFile, now: datetime) -> None:
     incident = found.incident
     typer.echo(f"incident {incident.id}: {kind_of(incident)} of {shown(subject_of(incident))}")
-    recovers = f"{found.recovers_at.normalize():f} or more" if found.recovers_at and incident.is_open else None
+    thing = "day" if incident.kind == "drift" else "run"
+    by = "the day" if incident.kind == "drift" else "the run of window"
     print_facts(
         [
             ("state", state_of(incident, now) if incident.is_open else how_it_ended(incident)),
-            ("ended by", found.resolved_window and f"the run of window {found.resolved_window}"),
-            ("since", spelt(incident.opened_at) + (f", {_counted(found.runs, 'run')}" if found.runs else "")),
-            ("opened by", found.opened_window and f"the run of window {found.opened_window}"),
+            ("ended by", found.resolved_window and f"{by} {found.resolved_window}"),
+            ("since", spelt(incident.opened_at) + (f", {_counted(found.runs, thing)}" if found.runs else "")),
+            ("opened by", found.opened_window and f"{by} {found.opened_window}"),
             ("reference", _score_of(incident.reference, found.reference_window)),
             ("current", _score_of(incident.current)),
             ("lowest", _score_of(incident.lowest)),
-            ("recovers at", recovers),
+            ("drift", _last_drift(found)),
+            ("recovers at", _recovers_at(found)),
             ("acknowledged", _acknowledged(incident)),
             ("silence", _silence_after(incident, now)),
             *((name, address) for name, address in found.links.items()),
@@ -91,6 +100,10 @@ def print_file(found: IncidentFile, now: datetime) -> None:
         headings = {"window (UTC)": False, "score": False, "verdict": True}
         rows = [(v.partition_key, str(v.current), f"{v.outcome.replace('_', ' ')}: {v.why}") for v in found.verdicts]
         print_table(headings, rows)
+    if found.drift and found.drift.days:
+        typer.echo("\ndays it has seen")
+        headings = {"day (UTC)": False, "drift": False, "threshold": False, "state": False, "why": True}
+        print_table(headings, [_day(day) for day in reversed(found.drift.days)])
     typer.echo("\nmessages" if found.messages else "\nno messages")
     if found.messages:
         headings = {"id": False, "about": False, "state": False, "to": True, "when (UTC)": False}
@@ -102,21 +115,31 @@ def print_file(found: IncidentFile, now: datetime) -> None:
 def print_file_json(found: IncidentFile, now: datetime) -> None:
     print_json(
         {
-            **_facts(found.incident, found.runs, now),
+            **_facts(found, now),
             "opened_window": found.opened_window,
             "reference_window": found.reference_window,
             "resolved_window": found.resolved_window,
             "recovers_at": found.recovers_at,
             "verdicts": found.verdicts,
+            "days": found.drift.days[::-1] if found.drift else (),
             "messages": [_without_mail(message) for message in found.messages],
             "links": dict(found.links),
         }
     )
 
 
-def _facts(incident: Incident, runs: int, now: datetime) -> Mapping[str, Any]:
+def _facts(of: Listed | IncidentFile, now: datetime) -> Mapping[str, Any]:
+    """`drift` and `threshold` are those of a drift's last compared day."""
+    incident, last = of.incident, of.drift and of.drift.last
     silent = incident.is_open and is_silent(incident.silenced_until, now)
-    return {**dataclasses.asdict(incident), "runs": runs, "is_open": incident.is_open, "is_silent": silent}
+    return {
+        **dataclasses.asdict(incident),
+        "drift": last and last.drift,
+        "threshold": last and last.threshold,
+        "runs": of.runs,
+        "is_open": incident.is_open,
+        "is_silent": silent,
+    }
 
 
 def _without_mail(message: "Message") -> Mapping[str, Any]:
@@ -139,9 +162,35 @@ def _what_next(incident: Incident, now: datetime) -> Sequence[tuple[str, str]]:
     can += [(command.format("silence", " --until 3d"), "no mails about it until then")]
     if silent:
         can += [(command.format("unsilence", ""), "mails again")]
-    if incident.kind != "no_data":
-        can += [(command.format("accept", ' --reason "…"'), "the new level is meant: later runs are compared with it")]
+    if incident.kind in _ACCEPTED:
+        can += [(command.format("accept", ' --reason "…"'), _ACCEPTED[incident.kind])]
     return can
+
+
+def _drift_in_short(listed: Listed) -> str:
+    last = listed.drift and listed.drift.last
+    return _NONE if not last else f"{_distance(last.drift)} above {_distance(last.threshold)}"
+
+
+def _last_drift(found: IncidentFile) -> str | None:
+    last = found.drift and found.drift.last
+    return last and f"{_distance(last.drift)} on {last.day}, threshold {_distance(last.threshold)}"
+
+
+def _recovers_at(found: IncidentFile) -> str | None:
+    if not found.incident.is_open:
+        return None
+    if found.incident.kind == "drift":
+        return "the first day that is within its threshold"
+    return f"{found.recovers_at.normalize():f} or more" if found.recovers_at else None
+
+
+def _day(day: "DriftDay") -> Sequence[str]:
+    return day.day.isoformat(), _distance(day.drift), _distance(day.threshold), day.state or _NONE, day.why
+
+
+def _distance(value: float | None) -> str:
+    return _NONE if value is None else distance(value)
 
 
 def _scores(incident: Incident) -> str | None:

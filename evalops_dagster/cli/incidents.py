@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from evalops_core.domain.incident import Incident
     from evalops_core.settings import Settings
     from evalops_core.wiring import Workshop
 
@@ -25,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 @app.callback(invoke_without_command=True)
 def incidents(context: typer.Context) -> None:
-    """Conditions that last: quality that has dropped and stays low, data that does not come."""
+    """Conditions that last: quality that has dropped and stays low, data that does not come, users asking otherwise."""
     if context.invoked_subcommand is None:
         list_()
 
@@ -66,7 +67,7 @@ def list_(
 
 @app.command(short_help="Show everything about one incident.")
 def show(incident_id: Id, *, as_json: Json = False) -> None:
-    """Show everything about one incident: scores, runs, messages, links, and what can be done.
+    """Show everything about one incident: scores, runs or days, messages, links, and what can be done.
 
     \b
       evalops incidents show 3
@@ -154,7 +155,8 @@ def accept(
 ) -> None:
     """Accept the new level: the incident is over, and later runs are compared with those since the drop.
 
-    Nobody is sent a mail.
+    Of a drift: people ask like this from now on, and later days are compared with those since it opened. Nobody is
+    sent a mail.
 
     \b
       evalops incidents accept 3 --reason "the new prompt is shorter on purpose"
@@ -169,11 +171,14 @@ def accept(
     who = person(by)
     with _store() as (_, workshop):
         incident = take(workshop.engine, incident_id, why, who, workshop.tools.now())
+    typer.echo(f"incident {incident_id} is over: {_what_is_accepted(incident)}; nobody is told")
+
+
+def _what_is_accepted(incident: "Incident") -> str:
+    if incident.kind == "drift":
+        return "how people ask now is accepted, the days since it opened are the new baseline"
     level = f" at {incident.current}" if incident.current is not None else ""
-    typer.echo(
-        f"incident {incident_id} is over: the new level{level} is accepted, later runs are compared with it; "
-        "nobody is told"
-    )
+    return f"the new level{level} is accepted, later runs are compared with it"
 
 
 @contextmanager

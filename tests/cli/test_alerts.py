@@ -18,6 +18,7 @@ from evalops_core.run.detect import detect
 from evalops_core.store.outbox import Message, MessageState, Outbox
 from tests.cli.calling import Evalops, settle
 from tests.mock_resend.fixture import MockResend, start_mock_resend
+from tests.run.drift.drifted import Drifted
 from tests.run.scored import NOW, TEAM, Scored, rules
 
 KEYLESS = "RESEND_API_KEY or EVALOPS_RESEND_API_KEY"
@@ -401,3 +402,17 @@ def test_where_nothing_is_configured_the_variable_is_named_and_nothing_is_stored
     assert (keyless.code, keyless.out) == (2, "")
     assert keyless.err == f"error: not configured: there is no key for Resend; set {KEYLESS}\n"
     assert outbox.listed() == []
+
+
+def test_a_message_about_a_drift_is_shown_with_its_mail_and_its_picture(
+    engine: Engine, evalops: Evalops, tmp_path: Path
+) -> None:
+    Drifted(engine).incident()
+    said = evalops("alerts", "show", "1", "--html", str(tmp_path / "mail.html"))
+    assert (said.code, said.err) == (0, "")
+    page = (tmp_path / "mail.html").read_text(encoding="utf-8")
+    assert "What users ask has moved" in page
+    assert 'src="data:image/png;base64,' in page
+    out = evalops("alerts", "show", "1").out
+    assert re.search(r"^about +incident 1: drift of explain, firing$", out, re.MULTILINE)
+    assert re.search(r"^subject +\[EvalOps\] Input drift: explain 0\.231 \(threshold 0\.150\)$", out, re.MULTILINE)

@@ -21,6 +21,7 @@ from evalops_core.wiring import alert_rules
 from evalops_dagster.cli.moments import future_moment
 from tests.builders import judge_settings
 from tests.cli.calling import Evalops, settle
+from tests.run.drift.drifted import Drifted
 from tests.run.scored import NOW, START, Scored, rules
 
 
@@ -172,6 +173,88 @@ def test_data_that_does_not_come_has_no_scores_and_no_level_to_accept(
     said = evalops("incidents", "accept", "1", "--reason", "retired")
     assert (said.code, said.out) == (2, "")
     assert "there is no level to accept" in said.err
+
+
+@pytest.fixture
+def drift(engine: Engine) -> Incident:
+    """1: `explain` above 0.150 since 2026-11-07, two days later with too few prompts to say anything."""
+    drifted = Drifted(engine)
+    drifted.incident(more=[0.25])
+    found = drifted.day(8, 0.9, n=2)
+    assert found is not None
+    return found
+
+
+@pytest.mark.usefixtures("drift")
+def test_a_drift_is_listed_with_how_far_it_was_and_its_days(evalops: Evalops) -> None:
+    (line,) = [line for line in evalops("incidents", "list").out.splitlines() if "explain" in line]
+    assert re.split(r"\s{2,}", line.strip()) == [
+        "1",
+        "drift",
+        "firing",
+        "explain",
+        "–",
+        "0.250 above 0.150",
+        "2026-11-08 01:00",
+        "3",
+    ]
+    (row,) = json.loads(evalops("incidents", "list", "--json").out)
+    assert (row["kind"], row["reference"], row["drift"], row["threshold"], row["runs"]) == (
+        "drift",
+        None,
+        0.25,
+        0.15,
+        3,
+    )
+
+
+@pytest.mark.usefixtures("drift")
+def test_a_drift_is_shown_with_its_days_and_what_can_be_done(evalops: Evalops) -> None:
+    said = evalops("incidents", "show", "1")
+    assert (said.code, said.err) == (0, "")
+    facts = dict(re.findall(r"^(\w[\w ]*?) {2,}(.+)$", said.out, re.MULTILINE))
+    assert said.out.startswith("incident 1: drift of explain\n")
+    assert facts["since"] == "2026-11-08 01:00 UTC, 3 days"
+    assert facts["opened by"] == "the day 2026-11-07"
+    assert facts["drift"] == "0.250 on 2026-11-08, threshold 0.150"
+    assert facts["recovers at"] == "the first day that is within its threshold"
+    assert facts["asset"] == "http://ui.example/assets/explain/input_drift?view=partitions&partition=2026-11-07"
+    assert re.search(r"2026-11-07 +0\.231 +0\.150 +alerting +drift 0\.231 is above", said.out)
+    assert re.search(r"2026-11-09 +– +– +insufficient +2 of at least 10 traces", said.out)
+    assert "people ask like this from now on: the days since it opened are the new baseline" in said.out
+    assert "runs it has seen" not in said.out
+    assert not set(facts) & {"reference", "current", "lowest", "checks"}
+
+
+@pytest.mark.usefixtures("drift")
+def test_a_drift_as_json_has_its_days_newest_first(evalops: Evalops) -> None:
+    shown = json.loads(evalops("incidents", "show", "1", "--json").out)
+    assert [(day["day"], day["drift"], day["state"]) for day in shown["days"]] == [
+        ("2026-11-09", None, "insufficient"),
+        ("2026-11-08", 0.25, "alerting"),
+        ("2026-11-07", 0.231, "alerting"),
+    ]
+    assert (shown["verdicts"], shown["opened_window"]) == ([], "2026-11-07")
+
+
+def test_a_drift_that_is_over_says_by_which_day(engine: Engine, evalops: Evalops, drift: Incident) -> None:
+    Drifted(engine).day(9, 0.05)
+    out = evalops("incidents", "show", str(drift.id)).out
+    assert re.search(r"^ended by +the day 2026-11-10$", out, re.MULTILINE)
+    assert "what users ask is as before again" in out
+    assert "recovers at" not in out
+
+
+def test_accepting_a_drift_says_what_is_the_baseline_from_now_on(
+    engine: Engine, evalops: Evalops, drift: Incident
+) -> None:
+    said = evalops("incidents", "accept", "1", "--reason", "a new use", "--by", "ann")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "incident 1 is over: how people ask now is accepted, the days since it opened are the new baseline; "
+        "nobody is told\n"
+    )
+    assert incident(engine, drift.id).resolution == "accepted"
 
 
 @pytest.mark.usefixtures("regressions")

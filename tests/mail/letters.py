@@ -5,8 +5,12 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 
 from evalops_core.mail.facts import (
+    DriftItem,
+    DriftPoint,
     FallenCase,
+    FarPrompt,
     Firing,
+    FiringItem,
     Letter,
     NoDataItem,
     Point,
@@ -68,6 +72,36 @@ NO_DATA = NoDataItem(
     asset_url=f"{UI}/assets/translate",
     as_of=OPENED,
 )
+DRIFT_POINTS = tuple(
+    DriftPoint(
+        day=date(2026, 11, day),
+        drift=drift,
+        threshold=None if drift is None else 0.15,
+        state="insufficient" if drift is None else "alerting" if day == 24 else "warning" if drift > 0.15 else "ok",
+    )
+    for day, drift in ((17, 0.04), (18, 0.0512), (19, 0.07), (21, 0.06), (22, None), (23, 0.19), (24, 0.2314))
+)
+DRIFT = DriftItem(
+    incident_id=12,
+    feature="explain",
+    day=date(2026, 11, 24),
+    drift=0.2314,
+    threshold=0.15,
+    rule="fixed",
+    alpha=None,
+    days_in_a_row=2,
+    n=50,
+    baseline_days=tuple(date(2026, 11, day) for day in (14, 15, 16, 17, 18, 19, 21)),
+    embedding_model="embed-small",
+    why="drift 0.231 is above 0.150, 2 days in a row",
+    points=DRIFT_POINTS,
+    farthest=(
+        FarPrompt(trace_id="trace-9", distance=0.8125, text="Write my tax return for me."),
+        FarPrompt(trace_id="trace-4", distance=0.7, text=None),
+    ),
+    texts_included=True,
+    asset_url=f"{UI}/assets/explain/input_drift?view=partitions&partition=2026-11-24",
+)
 RESOLVED = ResolvedItem(
     incident_id=7,
     feature="explain",
@@ -90,6 +124,30 @@ REMINDER = ReminderItem(
     current=Decimal("3.60"),
     asset_url=f"{UI}/assets/explain",
 )
+DRIFT_RESOLVED = replace(
+    RESOLVED,
+    incident_id=12,
+    kind="drift",
+    model_id=None,
+    window="2026-11-26",
+    reference=None,
+    current=None,
+    drift=0.0817,
+    threshold=0.15,
+    days=2,
+)
+DRIFT_REMINDER = replace(
+    REMINDER,
+    incident_id=12,
+    kind="drift",
+    model_id=None,
+    reference=None,
+    current=None,
+    window="2026-11-25",
+    drift=0.244,
+    threshold=0.15,
+    days=2,
+)
 
 HOSTILE = (
     "<script>alert(1)</script><img src=https://evil.example/x.png onerror=alert(1)></td></table><!-- "
@@ -97,7 +155,7 @@ HOSTILE = (
 )
 
 
-def firing(*items: RegressionItem | NoDataItem) -> Firing:
+def firing(*items: FiringItem) -> Firing:
     return Firing(items=items or (REGRESSION,), ui_url=UI, today=date(2026, 11, 24))
 
 
@@ -114,14 +172,25 @@ def hostile(text: str = HOSTILE) -> RegressionItem:
     )
 
 
+def hostile_drift(text: str = HOSTILE) -> DriftItem:
+    """The same of a drift."""
+    prompt = FarPrompt(trace_id=text, distance=0.5, text=text)
+    return replace(DRIFT, embedding_model=text, why=text, farthest=(prompt,) * 5)
+
+
 LETTERS: dict[str, Letter] = {
     "regression": firing(),
     "two regressions and no data": firing(
         replace(REGRESSION, incident_id=8, feature="extract", drop=Decimal("0.55")), NO_DATA, REGRESSION
     ),
     "no data": firing(NO_DATA),
+    "drift": firing(DRIFT),
+    "a regression, a drift and no data": firing(NO_DATA, DRIFT, REGRESSION),
     "hostile": firing(hostile(), replace(NO_DATA, why=HOSTILE)),
+    "hostile drift": firing(hostile_drift(), replace(DRIFT, incident_id=13, feature="extract")),
     "resolved": Resolved(items=(RESOLVED,), ui_url=UI),
     "reminder": Reminder(items=(REMINDER,), ui_url=UI, today=date(2026, 11, 24)),
+    "resolved drift": Resolved(items=(DRIFT_RESOLVED,), ui_url=UI),
+    "reminder of a drift": Reminder(items=(DRIFT_REMINDER,), ui_url=UI, today=date(2026, 11, 24)),
     "test": Test(ui_url=UI),
 }

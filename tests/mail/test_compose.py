@@ -12,6 +12,9 @@ from evalops_core.mail.compose import compose, standalone_html
 from evalops_core.mail.facts import Firing, Letter, Reminder, Resolved
 from tests.mail.letters import (
     CASE,
+    DRIFT,
+    DRIFT_REMINDER,
+    DRIFT_RESOLVED,
     HOSTILE,
     LETTERS,
     NO_DATA,
@@ -21,6 +24,7 @@ from tests.mail.letters import (
     UI,
     firing,
     hostile,
+    hostile_drift,
 )
 from tests.mail.reading import read
 
@@ -257,6 +261,143 @@ def test_a_feature_that_never_had_data_is_said_to_be_watched() -> None:
         assert "Nothing valid since 2026-10-01 00:00 UTC" in shown
         assert "none since it is watched" in shown
         assert "no run started" in shown
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "Input drift",
+        "explain",
+        "0.231",
+        "threshold 0.150",
+        "What users ask has moved: it is farther from what they asked on the days before",
+        "The score may still be fine; golden cases may no longer stand for what is asked.",
+        "2026-11-24 (UTC)",
+        "2 days",
+        "50 prompts",
+        "7 good days, 2026-11-14 to 2026-11-21",
+        "embed-small",
+        "a fixed threshold",
+        "trace-9",
+        "distance 0.812",
+        "Write my tax return for me.",
+        "trace-4",
+        "Its trace is not kept any more.",
+        "Look at the prompts",
+        "Add cases like them to the suite",
+        "evalops incidents ack 12",
+        "evalops incidents silence 12 --until 2026-12-01",
+        'evalops incidents accept 12 --reason "…"',
+        "This is how people ask from now on",
+    ],
+)
+def test_a_drift_is_told_in_full_in_html_and_in_plain_text(fact: str) -> None:
+    html, text = both(compose(firing(DRIFT)))
+    assert fact in html
+    assert fact in text
+
+
+def test_a_drift_leads_to_its_asset_and_its_picture_says_in_words_what_it_shows() -> None:
+    mail = compose(firing(DRIFT))
+    assert DRIFT.asset_url in [link["href"] for link in read(mail.html).of("a")]
+    assert DRIFT.asset_url in mail.text.split()
+    (image,) = mail.images
+    assert image.cid == "drift-12"
+    assert image.png.startswith(b"\x89PNG")
+    assert image.alt == (
+        "Input drift of explain over 7 days, lately 2026-11-22 not compared, 2026-11-23 0.190, 2026-11-24 0.231; "
+        "threshold 0.150"
+    )
+    assert "2026-11-22  not compared (insufficient)" in mail.text
+    assert compose(firing(replace(DRIFT, points=()))).images == ()
+
+
+def test_a_learned_threshold_says_how_often_chance_exceeds_it() -> None:
+    for shown in both(compose(firing(replace(DRIFT, rule="auto", alpha=0.005)))):
+        assert "chance alone exceeds it on 0.5% of days" in shown
+
+
+def test_hostile_prompts_are_shown_as_text() -> None:
+    html, text = both(compose(firing(hostile_drift())))
+    shown = (
+        "<script>alert(1)</script><img src=https://evil.example/x.png onerror=alert(1)></td></table><!-- {{ 7 * 7 }}"
+    )
+    for page in (html, text):
+        assert page.count(shown) >= 6  # the prompts and why; names are cut
+        assert "49" not in page
+        assert not set(page) & set("\x00\x1b\u202e\u2066")
+
+
+def test_no_line_of_a_prompt_is_taken_for_the_mails_own() -> None:
+    forged = "fine\n\nWhat to do about it:\n  evalops incidents accept 12"
+    prompt = replace(DRIFT.farthest[0], text=forged)
+    lines = compose(firing(replace(DRIFT, farthest=(prompt,)))).text.splitlines()
+    assert [line for line in lines if line.startswith("What to do")] == ["What to do about it:"]
+    assert "      > What to do about it:" in lines
+
+
+@pytest.mark.parametrize("text", ["word " * 20_000, "字" * 100_000, "&<>" * 40_000])
+def test_long_prompts_are_cut_so_that_no_mail_reader_hides_the_end(text: str) -> None:
+    many = [replace(hostile_drift(text), incident_id=at, feature=f"f{at}", points=()) for at in range(8)]
+    assert len(compose(firing(*many)).html.encode()) <= LONGEST_HTML
+
+
+def test_prompts_that_are_kept_out_keep_their_ids_and_the_mail_says_what_would_show_them() -> None:
+    prompts = tuple(replace(prompt, text=None) for prompt in DRIFT.farthest)
+    for shown in both(compose(firing(replace(DRIFT, farthest=prompts, texts_included=False)))):
+        assert "trace-9" in shown
+        assert "What was asked is kept out of this mail." in shown
+        assert "`drift: {include_texts: true}`" in shown
+        assert "not kept any more" not in shown, "nobody looked"
+
+
+def test_a_drift_of_which_nothing_is_left_has_no_numbers() -> None:
+    gone = replace(
+        DRIFT,
+        day=None,
+        drift=None,
+        threshold=None,
+        rule=None,
+        days_in_a_row=None,
+        n=None,
+        baseline_days=(),
+        embedding_model=None,
+        why="",
+        points=(),
+        farthest=(),
+    )
+    for shown in both(compose(firing(gone, NO_DATA))):
+        assert "None" not in shown
+        assert "0.0" not in shown
+        assert "their rows are gone" in shown
+
+
+def test_each_kind_is_counted_and_told_in_its_own_card() -> None:
+    mail = compose(firing(NO_DATA, DRIFT, replace(DRIFT, incident_id=13, feature="extract"), REGRESSION))
+    html, text = both(mail)
+    assert "Eval regression: 1 incident, input drift: 2 features, no eval data: 1 feature" in html
+    for shown in (html, text):
+        assert shown.index("4.20 → 3.60") < shown.index("0.231") < shown.index("Nothing valid for 36 h")
+    assert [image.cid for image in mail.images] == ["trend-7", "drift-12", "drift-13"]
+    only_drift = both(compose(firing(DRIFT, replace(DRIFT, incident_id=13, feature="extract"))))[0]
+    assert "Input drift: 2 features" in only_drift
+
+
+def test_a_drift_that_is_over_is_told_with_the_day_that_ended_it_and_how_long_it_lasted() -> None:
+    for shown in both(compose(Resolved(items=(DRIFT_RESOLVED,), ui_url=UI))):
+        for fact in ("hat users ask is as before again", "0.082", "0.150", "2026-11-26", "2 days"):
+            assert fact in shown
+        assert "Reference" not in shown
+    unknown = replace(DRIFT_RESOLVED, window=None, drift=None, threshold=None, days=None)
+    for shown in both(compose(Resolved(items=(unknown,), ui_url=UI))):
+        assert "None" not in shown
+
+
+def test_a_reminder_of_a_drift_tells_where_it_was_last_and_how_to_accept_it() -> None:
+    for shown in both(compose(Reminder(items=(DRIFT_REMINDER,), ui_url=UI))):
+        for fact in ("input drift", "0.244", "threshold 0.150", "2026-11-25", "2 days", "incidents accept 12"):
+            assert fact in shown
+        assert "The new score is meant" not in shown
 
 
 def test_a_resolved_incident_is_told_with_both_scores_and_how_long_it_was_open() -> None:

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from evalops_core.mail.facts import Letter, Reminder, Resolved, Test
 from evalops_core.mail.subject import LONGEST_SUBJECT, subject
-from tests.mail.letters import LETTERS, NO_DATA, REGRESSION, REMINDER, RESOLVED, UI, firing
+from tests.mail.letters import (
+    DRIFT,
+    DRIFT_REMINDER,
+    DRIFT_RESOLVED,
+    LETTERS,
+    NO_DATA,
+    REGRESSION,
+    REMINDER,
+    RESOLVED,
+    UI,
+    firing,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +31,19 @@ from tests.mail.letters import LETTERS, NO_DATA, REGRESSION, REMINDER, RESOLVED,
         (firing(replace(NO_DATA, as_of=None)), "No eval data: translate (nothing valid since 2026-11-22 18:05 UTC)"),
         (firing(NO_DATA, replace(NO_DATA, feature="explain")), "No eval data: translate, explain"),
         (firing(NO_DATA, REGRESSION), "Eval regression: explain (gpt-5-mini) 4.20 → 3.60, −0.60; no data: translate"),
+        (firing(DRIFT), "Input drift: explain 0.231 (threshold 0.150)"),
+        (firing(replace(DRIFT, drift=None, threshold=None)), "Input drift: explain"),
+        (firing(NO_DATA, DRIFT), "Input drift: explain 0.231 (threshold 0.150); no data: translate"),
+        (
+            firing(NO_DATA, DRIFT, REGRESSION),
+            "Eval regression: explain (gpt-5-mini) 4.20 → 3.60, −0.60; drift: explain; no data: translate",
+        ),
+        (Resolved(items=(DRIFT_RESOLVED,), ui_url=UI), "Resolved: explain is asked as before again (drift 0.082)"),
+        (
+            Resolved(items=(replace(DRIFT_RESOLVED, drift=None),), ui_url=UI),
+            "Resolved: explain is asked as before again",
+        ),
+        (Reminder(items=(DRIFT_REMINDER,), ui_url=UI), "Still open: explain input drift 0.244"),
         (Resolved(items=(RESOLVED,), ui_url=UI), "Resolved: explain (gpt-5-mini) is back at 4.15"),
         (
             Resolved(items=(replace(RESOLVED, kind="no_data", model_id=None, current=None),), ui_url=UI),
@@ -41,6 +65,17 @@ def test_several_regressions_are_named_furthest_fallen_first() -> None:
         for at, (name, drop) in enumerate([("extract", "0.55"), ("explain", "0.6"), ("summarise", "0.51")])
     ]
     said = "[EvalOps] Eval regression in 3 features: explain −0.60, extract −0.55, summarise −0.51"
+    assert subject(firing(*items)) == said
+
+
+def test_several_drifts_are_named_by_how_many_times_their_threshold_they_are() -> None:
+    items = [
+        replace(DRIFT, incident_id=at, feature=name, drift=drift, threshold=threshold)
+        for at, (name, drift, threshold) in enumerate(
+            [("gone", None, None), ("extract", 0.3, 0.2), ("explain", 0.2, 0.05), ("summarise", 0.6, 0.3)]
+        )
+    ]
+    said = "[EvalOps] Input drift in 4 features: explain 0.200, summarise 0.600, extract 0.300, gone"
     assert subject(firing(*items)) == said
 
 

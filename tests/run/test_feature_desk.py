@@ -24,6 +24,7 @@ from evalops_core.store.features import Extent
 from evalops_core.store.gate import Gate
 from evalops_core.store.history import trend
 from evalops_core.store.outbox import Outbox
+from tests.run.drift.drifted import Drifted
 from tests.run.scored import NOW, START, Scored, rules
 
 NOTHING = Extent(runs=0, incidents=0, first_window=None, last_window=None)
@@ -165,6 +166,22 @@ def test_two_open_falls_of_one_model_are_refused_until_a_person_says_which_is_ov
     scored.runs(["4.300", "3.100"], first_day=5, feature="tell")
     detect(engine, rules(), NOW)
     assert desk.refused().startswith("explain and tell have an open regression incident each (1 and 2); accept one of")
+
+
+def test_two_open_drifts_are_refused_as_two_falls_are(desk: Desk, scored: Scored, engine: Engine) -> None:
+    scored.run(0, "4.000")
+    for feature in ("explain", "tell"):
+        Drifted(engine).incident(feature=feature)
+    assert desk.refused().startswith("explain and tell have an open drift incident each (1 and 2); accept one of them")
+
+
+def test_a_drift_goes_on_under_the_new_name(desk: Desk, scored: Scored, engine: Engine) -> None:
+    scored.run(0, "4.000")
+    Drifted(engine).incident()
+    desk.rename()
+    Drifted(engine).day(7, 0.05, feature="tell")
+    (listed,) = list_incidents(engine, only_open=False)
+    assert (listed.incident.feature, listed.incident.resolution) == ("tell", "recovered")
 
 
 def test_falls_of_two_models_go_on_beside_each_other(desk: Desk, scored: Scored, engine: Engine) -> None:

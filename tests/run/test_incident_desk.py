@@ -26,8 +26,10 @@ from evalops_core.run.incident_desk import (
 )
 from evalops_core.run.watch import watch
 from evalops_core.store.alerting import alerting, reading
+from evalops_core.store.drift import DriftDays
 from evalops_core.store.outbox import NOBODY, Outbox
 from tests.builders import make_suite
+from tests.run.drift.drifted import Drifted, at
 from tests.run.scored import NOW, START, TEAM, Scored, rules
 
 WEEK = timedelta(days=7)
@@ -36,6 +38,11 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 def scored(engine: Engine) -> Scored:
     return Scored(engine)
+
+
+@pytest.fixture
+def drifted(engine: Engine) -> Drifted:
+    return Drifted(engine)
 
 
 @pytest.fixture
@@ -127,6 +134,91 @@ def test_data_that_does_not_come_is_no_level_to_accept(engine: Engine, tmp_path:
     with pytest.raises(ConfigError, match=r"no level to accept.*evalops incidents silence"):
         accept(engine, missing.id, "it is retired", "ann", NOW)
     assert only(engine) == missing
+
+
+def test_the_list_counts_the_days_of_a_drift_and_knows_its_last(engine: Engine, drifted: Drifted) -> None:
+    drifted.incident(more=[0.25])
+    drifted.day(8, 0.9, n=2)
+    drifted.incident(feature="orders")
+    orders, explain = list_incidents(engine)
+    assert (orders.incident.feature, orders.runs) == ("orders", 1)
+    assert (explain.incident.kind, explain.incident.reference, explain.incident.current) == ("drift", None, None)
+    assert explain.runs == 3
+    assert explain.drift is not None
+    assert explain.drift.last is not None
+    assert (explain.drift.last.drift, f"{explain.drift.last.day}") == (0.25, "2026-11-08")
+
+
+@pytest.mark.usefixtures("regression")
+def test_a_regression_is_listed_without_days(engine: Engine) -> None:
+    (listed,) = list_incidents(engine)
+    assert listed.drift is None
+
+
+def test_the_file_of_a_drift_has_its_days_and_the_one_that_ended_it(engine: Engine, drifted: Drifted) -> None:
+    opened = drifted.incident(more=[0.25])
+    found = incident_file(engine, opened.id, rules())
+    assert (found.runs, found.verdicts, found.recovers_at, found.reference_window) == (2, (), None, None)
+    assert (found.opened_window, found.resolved_window) == ("2026-11-07", None)
+    assert found.drift is not None
+    assert [(f"{day.day}", day.drift, day.state) for day in found.drift.days] == [
+        ("2026-11-07", 0.231, "alerting"),
+        ("2026-11-08", 0.25, "alerting"),
+    ]
+    assert [message.transition for message in found.messages] == ["firing"]
+    link = "http://ui.example/assets/explain/input_drift?view=partitions&partition=2026-11-07"
+    assert found.links == {"asset": link}
+    drifted.day(8, 0.05)
+    assert incident_file(engine, opened.id, rules()).resolved_window == "2026-11-09"
+    assert how_it_ended(only(engine)) == "over since 2026-11-10 01:00 UTC: what users ask is as before again"
+
+
+def test_an_accepted_drift_is_over_and_its_days_are_what_later_ones_are_compared_with(
+    engine: Engine, drifted: Drifted
+) -> None:
+    opened = drifted.incident(more=[0.25, 0.26])
+    before = Outbox(engine).listed()
+    closed = accept(engine, opened.id, "a new use", "ann", NOW)
+    assert (closed.state, closed.resolution, closed.reason, closed.closed_by) == (
+        "resolved",
+        "accepted",
+        "a new use",
+        "ann",
+    )
+    drifted.day(9, 0.04)
+    with reading(engine) as tables:
+        newest = DriftDays(tables.connection).recent("explain", 1)[0]
+    assert [f"{day}" for day in newest.baseline_days] == ["2026-11-07", "2026-11-08", "2026-11-09"]
+    assert list_incidents(engine) == []
+    assert Outbox(engine).listed() == before, "nobody is told"
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("drift", True), ("regression", False)])
+def test_accepting_a_drift_leaves_the_slide_of_the_scores_alone(
+    engine: Engine, drifted: Drifted, scored: Scored, kind: str, kept: bool
+) -> None:
+    (run,) = scored.runs(["4.200"])
+    with alerting(engine) as tables:
+        tables.statistics.keep_slide("explain", run.id, {"sum": 1.5})
+    drift = drifted.incident()
+    with alerting(engine) as tables:
+        fall = tables.incidents.open_one("regression", "explain", "small-1", NOW, reference=Decimal(4))
+    assert fall is not None
+    accept(engine, drift.id if kind == "drift" else fall.id, "meant", "ann", NOW)
+    with reading(engine) as tables:
+        assert (tables.statistics.slide("explain") is not None) == kept
+
+
+def test_a_silenced_drift_is_quiet_and_told_of_when_that_ends(engine: Engine, drifted: Drifted) -> None:
+    opened = drifted.incident()
+    silence(engine, opened.id, NOW + WEEK, at(7))
+    accept(engine, opened.id, "meant", "ann", at(7))
+    drifted.days([0.03, 0.03, 0.19, 0.231], first_day=20)
+    (listed,) = list_incidents(engine)
+    assert (listed.incident.kind, listed.incident.state) == ("drift", "silenced")
+    assert len(Outbox(engine).listed()) == 1, "that of the first one"
+    _, messages = unsilence(engine, listed.incident.id, rules(), NOW)
+    assert messages == 1
 
 
 def test_a_silence_holds_for_the_next_of_its_kind_until_it_ends(

@@ -12,6 +12,7 @@ from evalops_core.run.detect import detect
 from evalops_core.run.watch import Watched, watch
 from evalops_core.store.alerting import alerting, reading
 from evalops_core.store.outbox import Outbox
+from tests.run.drift.drifted import Drifted, at
 from tests.run.scored import NOW, TEAM, Scored, rules
 
 LONG_AGO = NOW - timedelta(days=100)
@@ -170,3 +171,24 @@ def test_a_reminder_comes_once_a_day_where_a_suite_wants_it_until_somebody_takes
         (incident,) = tables.incidents.listed()
         tables.incidents.acknowledge(incident.id, "ada", NOW)
     assert watch(engine, wanted, NOW + timedelta(days=9), scheduled={}).messages == 0
+
+
+def test_a_drift_is_brought_to_mind_as_a_fall_is(engine: Engine) -> None:
+    incident = Drifted(engine).incident()
+    wanted = watched("explain", reminder=True)
+    told = [watch(engine, wanted, at(6) + timedelta(hours=hours), scheduled={}).messages for hours in (23, 24, 47, 48)]
+    assert told == [0, 1, 0, 1]
+    newest = Outbox(engine).listed()[0]
+    assert (newest.transition, newest.incidents) == ("reminder", (incident.id,))
+    with alerting(engine) as tables:
+        tables.incidents.acknowledge(incident.id, "ada", NOW)
+    assert watch(engine, wanted, at(16), scheduled={}).messages == 0
+
+
+def test_a_drift_s_silence_ends_and_it_does_not_end_with_the_schedule(engine: Engine) -> None:
+    incident = Drifted(engine).incident()
+    with alerting(engine) as tables:
+        tables.incidents.silence(incident.id, at(8))
+    assert watch(engine, watched("explain"), at(9), scheduled={}).messages == 0, "it was told of before"
+    watch(engine, watched("explain"), at(90), scheduled={})
+    assert kinds(engine) == [("drift", "explain", "firing")]
