@@ -1,63 +1,35 @@
 """A series → an SVG that people read: scores with their intervals, interrupted where they must not be compared.
 
 What belongs here: drawing at full size. What does not: what is shown (series), the small picture of Dagster's pages
-(thumbnail). Colours are those of Okabe and Ito (2008), "Color Universal Design"; nothing is told by colour alone.
+(thumbnail), colours and elements (drawing).
 """
 
 from collections.abc import Sequence
-from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from evalops_core.trend.drawing import blank, circle, diamond, joined, name_all, shade, stroke, write
 from evalops_core.trend.scale import Scale
 from evalops_core.trend.series import Mark, Series
 
 WIDTH, HEIGHT = 720, 230  # CSS pixels
 _LEFT, _TOP, _RIGHT, _BOTTOM = 34, 26, 590, 196
-_LABELS_APART = 15  # pixels, so that two names at the right can both be read
 _MOST_WINDOWS_NAMED = 6
-
-# Read on white and on black alike, for whoever embeds the picture as an image, which knows nothing of the page's theme.
-_BOTH = "--tf-ink:#7d858f;--tf-grid:#7d858f40;--tf-line:#2a8ac4;--tf-band:#2a8ac4;--tf-alert:#d9660f"
-_SHAPES = """
-.tf text{font:12px system-ui,sans-serif;fill:var(--tf-ink)}
-.tf .tf-grid{stroke:var(--tf-grid)}
-.tf .tf-line{stroke:var(--tf-line);stroke-width:2;fill:none;stroke-linejoin:round}
-.tf .tf-run{fill:var(--tf-line)}
-.tf .tf-band{fill:var(--tf-band);fill-opacity:.22;stroke:none}
-.tf .tf-bar{stroke:var(--tf-band);stroke-opacity:.4;stroke-width:5}
-.tf .tf-reference{stroke:var(--tf-ink);stroke-dasharray:6 4}
-.tf .tf-threshold{stroke:var(--tf-alert);stroke-dasharray:2 3}
-.tf .tf-incident{fill:var(--tf-alert);fill-opacity:.16}
-.tf .tf-low{fill:var(--tf-alert)}
-.tf .tf-break{stroke:var(--tf-ink);stroke-dasharray:1 3}
-.tf text.tf-now{font-weight:600;fill:var(--tf-line)}
-.tf text.tf-alert{fill:var(--tf-alert)}
-"""
-FIGURE_CSS: Final = f"""
-:root{{--tf-ink:#57606a;--tf-grid:#57606a2e;--tf-line:#0072b2;--tf-band:#0072b2;--tf-alert:#b34700}}
-@media (prefers-color-scheme:dark){{:root{{--tf-ink:#a9b1bb;--tf-grid:#a9b1bb2e;--tf-line:#56b4e9;--tf-band:#56b4e9;--tf-alert:#ff9a4d}}}}
-{_SHAPES}"""  # noqa: E501  # a style sheet
-"""What a page that holds figures drawn with `styled=False` needs once: light and dark as its reader's system is."""
 
 
 def figure(series: Series, *, styled: bool = True) -> str:
     """The picture as one `<svg>` element of 720 × 230 px.
 
-    `styled` gives it colours that are read on light and dark grounds; without, the page has `FIGURE_CSS`. Every run has
-    a tooltip where the element stands in a page itself.
+    `styled` gives it colours that are read on light and dark grounds; without, the page has `drawing.FIGURE_CSS`. Every
+    run has a tooltip where the element stands in a page itself.
     """
     scale = Scale(series, _LEFT, _TOP, _RIGHT, _BOTTOM)
-    size = {"width": str(WIDTH), "height": str(HEIGHT), "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
-    svg = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size, "class": "tf", "role": "img"})
-    SubElement(svg, "title").text = in_words(series)
-    if styled:
-        SubElement(svg, "style").text = f".tf{{{_BOTH}}}{_SHAPES}"
+    svg = blank(WIDTH, HEIGHT, in_words(series), styled=styled)
     for first, last in series.incidents:
         _incident(svg, scale, first, last)
     _grid(svg, scale)
     for name, score in (("reference", series.reference), ("threshold", series.threshold)):
         if score is not None:
-            _line(svg, f"tf-{name}", scale.left, scale.y(score), scale.right, scale.y(score))
+            stroke(svg, f"tf-{name}", scale.left, scale.y(score), scale.right, scale.y(score))
     for piece in series.pieces:
         _piece(svg, scale, piece)
     _breaks(svg, scale)
@@ -81,35 +53,32 @@ def in_words(series: Series) -> str:
     return words
 
 
-def _incident(svg: Element, scale: Scale, first: int, last: int) -> None:
-    left, right = scale.x(first - 0.5), scale.x(last + 0.5)
-    place = {"x": _n(left), "y": _n(scale.top), "width": _n(right - left), "height": _n(scale.bottom - scale.top)}
-    box = SubElement(svg, "rect", {"class": "tf-incident", **place})
-    SubElement(box, "title").text = "a regression was open"
+def _incident(svg: Element, scale: Scale[Series], first: int, last: int) -> None:
+    shade(svg, scale.x(first - 0.5), scale.top, scale.x(last + 0.5), scale.bottom, "a regression was open")
 
 
-def _grid(svg: Element, scale: Scale) -> None:
+def _grid(svg: Element, scale: Scale[Series]) -> None:
     low, high = scale.series.bounds
     step = 0.5 if high - low <= 2 else 1.0
     score = low
     while score <= high:
-        _line(svg, "tf-grid", scale.left, scale.y(score), scale.right, scale.y(score))
-        _text(svg, scale.left - 6, scale.y(score) + 4, f"{score:.1f}", anchor="end")
+        stroke(svg, "tf-grid", scale.left, scale.y(score), scale.right, scale.y(score))
+        write(svg, scale.left - 6, scale.y(score) + 4, f"{score:.1f}", anchor="end")
         score += step
 
 
-def _piece(svg: Element, scale: Scale, piece: Sequence[Mark]) -> None:
+def _piece(svg: Element, scale: Scale[Series], piece: Sequence[Mark]) -> None:
     for known in _with_intervals(piece):
         if len(known) == 1:  # a band needs two runs; a single one's interval is a bar
             (mark, low, high) = known[0]
-            _line(svg, "tf-bar", scale.x(mark.place), scale.y(low), scale.x(mark.place), scale.y(high))
+            stroke(svg, "tf-bar", scale.x(mark.place), scale.y(low), scale.x(mark.place), scale.y(high))
         else:
             upper = [(scale.x(mark.place), scale.y(high)) for mark, _, high in known]
             lower = [(scale.x(mark.place), scale.y(low)) for mark, low, _ in reversed(known)]
-            SubElement(svg, "path", {"class": "tf-band", "d": f"M{_points([*upper, *lower])}Z"})
+            SubElement(svg, "path", {"class": "tf-band", "d": f"M{joined([*upper, *lower])}Z"})
     if len(piece) > 1:
         points = [(scale.x(mark.place), scale.y(mark.score)) for mark in piece]
-        SubElement(svg, "path", {"class": "tf-line", "d": f"M{_points(points)}"})
+        SubElement(svg, "path", {"class": "tf-line", "d": f"M{joined(points)}"})
 
 
 def _with_intervals(piece: Sequence[Mark]) -> list[list[tuple[Mark, float, float]]]:
@@ -123,17 +92,15 @@ def _with_intervals(piece: Sequence[Mark]) -> list[list[tuple[Mark, float, float
     return [known for known in found if known]
 
 
-def _runs(svg: Element, scale: Scale) -> None:
+def _runs(svg: Element, scale: Scale[Series]) -> None:
     """A dot a run, a diamond where it was judged as regressed."""
     radius = max(1.5, min(3.5, scale.step / 3))
     for mark in scale.series.marks:
         x, y = scale.x(mark.place), scale.y(mark.score)
         if mark.row.verdict == "regressed":
-            size = radius + 2
-            diamond = f"M{_n(x)} {_n(y - size)}l{_n(size)} {_n(size)}l{_n(-size)} {_n(size)}l{_n(-size)} {_n(-size)}Z"
-            shape = SubElement(svg, "path", {"class": "tf-low", "d": diamond})
+            shape = diamond(svg, "tf-low", x, y, radius + 2)
         else:
-            shape = SubElement(svg, "circle", {"class": "tf-run", "cx": _n(x), "cy": _n(y), "r": _n(radius)})
+            shape = circle(svg, "tf-run", x, y, radius)
         SubElement(shape, "title").text = _of_run(mark)
 
 
@@ -148,23 +115,23 @@ def _of_run(mark: Mark) -> str:
     return f"{words}, eval run {mark.row.eval_run_id}"
 
 
-def _breaks(svg: Element, scale: Scale) -> None:
+def _breaks(svg: Element, scale: Scale[Series]) -> None:
     """A line before each run that was measured or made in another way; names give way where they would overlap."""
     free = -1e9
     for mark in scale.series.marks:
         if mark.changed is None:
             continue
         x = scale.x(mark.place - 0.5)
-        line = _line(svg, "tf-break", x, scale.top - 6, x, scale.bottom)
+        line = stroke(svg, "tf-break", x, scale.top - 6, x, scale.bottom)
         SubElement(line, "title").text = f"from {mark.row.partition_key} on: {mark.changed} changed"
         width = 6.2 * len(mark.changed)  # about what 12 px letters take
         start = max(scale.left, min(x, WIDTH - width))
         if start > free:
-            _text(svg, start, scale.top - 12, mark.changed)
+            write(svg, start, scale.top - 12, mark.changed)
             free = start + width + 8
 
 
-def _windows(svg: Element, scale: Scale) -> None:
+def _windows(svg: Element, scale: Scale[Series]) -> None:
     """Names of some windows, the newest in any case, none upon another."""
     marks = scale.series.marks
     every = max(1, -(-scale.series.places // _MOST_WINDOWS_NAMED))
@@ -173,11 +140,11 @@ def _windows(svg: Element, scale: Scale) -> None:
         half = 3.4 * len(mark.row.partition_key)  # 12 px digits
         x = max(scale.left + half - 20, min(scale.x(mark.place), scale.right + 20 - half))
         if place - mark.place >= every and x + half + 8 < left:
-            _text(svg, x, scale.bottom + 20, mark.row.partition_key, anchor="middle")
+            write(svg, x, scale.bottom + 20, mark.row.partition_key, anchor="middle")
             left, place = x - half, mark.place
 
 
-def _names(svg: Element, scale: Scale) -> None:
+def _names(svg: Element, scale: Scale[Series]) -> None:
     """What is named at the right, pushed apart so that all can be read."""
     series = scale.series
     last = series.marks[-1]
@@ -186,26 +153,4 @@ def _names(svg: Element, scale: Scale) -> None:
         names.append((scale.y(series.reference), f"{series.reference:.2f} reference", ""))
     if series.threshold is not None:
         names.append((scale.y(series.threshold), f"{series.threshold:.2f} alert", "tf-alert"))
-    lowest = scale.top
-    for y, words, kind in sorted(names):
-        lowest = max(lowest, y)
-        _text(svg, scale.right + 10, lowest + 4, words, kind=kind)
-        lowest += _LABELS_APART
-
-
-def _line(svg: Element, kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
-    return SubElement(svg, "path", {"class": kind, "d": f"M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"})
-
-
-def _text(svg: Element, x: float, y: float, words: str, *, anchor: str = "", kind: str = "") -> None:
-    more = ({"text-anchor": anchor} if anchor else {}) | ({"class": kind} if kind else {})
-    SubElement(svg, "text", {"x": _n(x), "y": _n(y), **more}).text = words
-
-
-def _points(points: Sequence[tuple[float, float]]) -> str:
-    return "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
-
-
-def _n(value: float) -> str:
-    """Tenths of a pixel are finer than anybody sees."""
-    return f"{value:.1f}".removesuffix(".0")
+    name_all(svg, scale.right + 10, scale.top, names)

@@ -32,11 +32,15 @@ def thumbnail(series: Series) -> str:
     for fewest, captioned in ((min(_FEWEST_NAMED, most), True), (1, False)):
         for runs in range(most, fewest - 1, -1):
             shown = _newest(series, runs)
-            address = quote(_svg(shown), safe=_UNQUOTED)
-            markdown = f"![{runs} runs](<data:image/svg+xml,{address}>){_caption(shown) if captioned else ''}"
+            markdown = f"{image(f'{runs} runs', _svg(shown))}{_caption(shown) if captioned else ''}"
             if len(markdown) < LIMIT:
                 return markdown
     raise AssertionError("one run always fits")
+
+
+def image(words: str, svg: str) -> str:
+    """Markdown with the picture itself in the image's address."""
+    return f"![{words}](<data:image/svg+xml,{quote(svg, safe=_UNQUOTED)}>)"
 
 
 def _newest(series: Series, runs: int) -> Series:
@@ -79,7 +83,7 @@ def _svg(series: Series) -> str:
     if band:
         parts.append(f"<path d='{band}' fill='{_LINE}' stroke='none' opacity='.3'/>")
     # A line of no length with round ends is a dot: a run between two interruptions.
-    line = "".join(_path([(_x(scale, m.place), _y(scale, m.score)) for m in piece]) for piece in series.pieces)
+    line = "".join(relative_path([(_x(scale, m.place), _y(scale, m.score)) for m in piece]) for piece in series.pieces)
     parts.append(f"<path d='{line}' stroke-width='2' stroke-linecap='round'/></g></g>")
     x, y = _x(scale, last.place), _y(scale, last.score)
     colour = _ALERT if last.row.verdict == "regressed" else _LINE
@@ -89,7 +93,7 @@ def _svg(series: Series) -> str:
     return "".join(parts)
 
 
-def _band(scale: Scale, piece: Sequence[Mark]) -> str:
+def _band(scale: Scale[Series], piece: Sequence[Mark]) -> str:
     """The intervals of a piece as one outline; runs without one narrow it to their score."""
     if all(mark.ci_low is None for mark in piece):
         return ""
@@ -98,10 +102,10 @@ def _band(scale: Scale, piece: Sequence[Mark]) -> str:
     if len(piece) == 1:
         ((x, top), (_, bottom)) = (*upper, *lower)
         return f"M{x - 2} {top}h4V{bottom}h-4z"
-    return f"{_path([*upper, *lower])}z"
+    return f"{relative_path([*upper, *lower])}z"
 
 
-def _path(points: Sequence[tuple[int, int]]) -> str:
+def relative_path(points: Sequence[tuple[int, int]]) -> str:
     """Relative moves of whole pixels, with no character that a parser can do without."""
     (x, y), *others = points
     path = f"M{x} {y}l"
@@ -112,9 +116,9 @@ def _path(points: Sequence[tuple[int, int]]) -> str:
     return path
 
 
-def _x(scale: Scale, place: float) -> int:
+def _x(scale: Scale[Series], place: float) -> int:
     return round(scale.x(place))
 
 
-def _y(scale: Scale, score: float) -> int:
+def _y(scale: Scale[Series], score: float) -> int:
     return round(scale.y(score))

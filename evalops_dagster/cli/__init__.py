@@ -18,6 +18,7 @@ from evalops_dagster.cli import (
     db,
     demo,
     dev,
+    drift,
     features,
     gate,
     incidents,
@@ -28,6 +29,7 @@ from evalops_dagster.cli import (
     run,
     settings,
     suites,
+    traces,
     trend,
 )
 from evalops_dagster.cli.mishaps import exit_code, in_a_sentence
@@ -42,6 +44,7 @@ Suites of golden cases are run on a cadence, scored 1–5, and watched for regre
   evalops suites check            say what is wrong with it
   evalops run --feature explain   evaluate now, from the terminal
   evalops trend                   the scores over time
+  evalops drift                   whether what users ask has moved
   evalops incidents               what has dropped and stays low
 
 Exit codes: 0 fine, 100 regression, 2 usage or configuration, 3 not comparable or too little data, 1 anything else.
@@ -56,6 +59,7 @@ demo.register(app)
 run.register(app)
 plan_cost.register(app)
 trend.register(app)
+drift.register(app)
 report.register(app)
 backtest.register(app)
 compare.register(app)
@@ -63,6 +67,7 @@ plan.register(app)
 settings.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(features.app, name="features")
+app.add_typer(traces.app, name="traces")
 app.add_typer(model.app, name="model")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(alerts.app, name="alerts")

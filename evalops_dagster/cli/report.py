@@ -28,7 +28,9 @@ def report(
             help="Two runs to show first, as `evalops compare` takes them; the baseline comes first.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="The most runs of a trend's picture.")] = 60,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="The most runs, or days, of a picture.")
+    ] = 60,
 ) -> None:
     """Write one HTML file with the trends, the last run and all of its cases, for every feature.
 

@@ -1,47 +1,31 @@
 """What `evalops trend` prints for people: a line of blocks for each feature, and a table of its runs.
 
 What belongs here: looks. What does not: where the rows come from (trend), files for programs
-(evalops_core.trend.export). Drawn without rich, which takes as long as all the rest of a small trend.
+(evalops_core.trend.export), how a table is drawn (plain_table).
 """
 
-import shutil
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from itertools import zip_longest
 from typing import TextIO
 
 from evalops_core.mail.untrusted import one_line
 from evalops_core.trend.history import TrendRow
 from evalops_core.trend.series import series_of
-from evalops_core.trend.sparkline import BLOCKS, CHANGE, sparkline
+from evalops_core.trend.sparkline import CHANGE, sparkline
+from evalops_dagster.cli.plain_table import Column, is_plain, print_lines, table_lines, width_of
 
-_FILE_WIDTH = 200  # columns where there is no terminal whose edge would cut anything
 _ALL_FIT = 100  # columns of a terminal that has room for the whole table
 _RUNS = 30  # characters of a feature's line
 _BESIDE = 44  # what its numbers take, at most
 _LONGEST_NAME, _LONGEST_CELL = 30, 300
-_WINDOW = "window (UTC)"
-
-_ASCII = str.maketrans("–│─…", "-|-.")
 
 
 def print_trend(rows: Sequence[TrendRow], file: TextIO) -> None:
     """`rows` as they are in the trend, newest first; ASCII where `file` can do no more."""
-    width = shutil.get_terminal_size().columns if file.isatty() else _FILE_WIDTH
-    encoding = file.encoding or "utf-8"
-    plain = not _writes(encoding)
-    for line in (*_lines(rows, width, plain=plain), "", *_table(rows, width)):
-        kept = line.translate(_ASCII).encode(encoding, "replace").decode(encoding) if plain else line
-        print(kept.rstrip(), file=file)
-
-
-def _writes(encoding: str) -> bool:
-    try:
-        f"{BLOCKS}{CHANGE}–─…".encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+    width = width_of(file)
+    columns = [column for column in _COLUMNS if width >= _ALL_FIT or column.heading not in _WIDE_ONLY]
+    lines = _lines(rows, width, plain=is_plain(file))
+    print_lines((*lines, "", *table_lines(columns, rows, width)), file)
 
 
 def _lines(rows: Sequence[TrendRow], width: int, *, plain: bool) -> Iterator[str]:
@@ -64,38 +48,6 @@ def _lines(rows: Sequence[TrendRow], width: int, *, plain: bool) -> Iterator[str
         yield f"{CHANGE} marks a change of what scores depend on, a space a window without a valid run"
 
 
-def _table(rows: Sequence[TrendRow], width: int) -> Iterator[str]:
-    """On a narrow terminal some columns are left out, and words go on in the next line; numbers are never cut."""
-    columns = {heading: cell for heading, cell in _COLUMNS.items() if width >= _ALL_FIT or heading not in _WIDE_ONLY}
-    table = [list(columns), *([cell(row) for cell in columns.values()] for row in rows)]
-    whole = [max(map(len, cells)) for cells in zip(*table, strict=True)]
-    widths = _widths(dict(zip(columns, whole, strict=True)), width)
-    gap = " " * (2 if sum(widths.values()) + 2 * len(widths) <= width else 1)
-    for place, cells in enumerate(table):
-        folded = [textwrap.wrap(cell, widths[heading]) or [""] for heading, cell in zip(columns, cells, strict=True)]
-        for parts in zip_longest(*folded, fillvalue=""):
-            yield gap.join(
-                _aligned(part, heading, widths[heading]) for heading, part in zip(columns, parts, strict=True)
-            )
-        if place == 0:
-            yield gap.join("─" * width for width in widths.values())
-
-
-def _widths(widths: dict[str, int], width: int) -> dict[str, int]:
-    """The columns' own, made narrower one by one until all fit in `width`, or none can be made narrower."""
-    widths = dict(widths)
-    while sum(widths.values()) + len(widths) - 1 > width:
-        widest = max(_FOLDS, key=lambda heading: widths[heading] - _FOLDS[heading])
-        if widths[widest] <= _FOLDS[widest]:
-            break
-        widths[widest] -= 1
-    return widths
-
-
-def _aligned(part: str, heading: str, width: int) -> str:
-    return f"{part:{width}}" if heading in _FOLDS or heading == _WINDOW else f"{part:>{width}}"
-
-
 def _number(value: Decimal | None, form: str) -> str:
     return "–" if value is None else f"{value:{form}}"
 
@@ -108,17 +60,16 @@ def _cost(row: TrendRow) -> str:
     return "unknown" if row.cost_usd is None else f"${row.cost_usd:.4f}"
 
 
-_COLUMNS: dict[str, Callable[[TrendRow], str]] = {
-    "feature": lambda row: one_line(row.feature, _LONGEST_CELL),
-    _WINDOW: lambda row: row.partition_key,
-    "score": lambda row: _number(row.score, ".3f"),
-    "delta": lambda row: _number(row.delta, "+.3f"),
-    "mean 7": lambda row: _number(row.mean_7, ".3f"),
-    "95 % CI": _interval,
-    "verdict": lambda row: "–" if row.verdict is None else row.verdict.replace("_", " "),
-    "cases": lambda row: f"{row.n or 0}/{(row.n or 0) + (row.n_unscored or 0)}",
-    "model": lambda row: "–" if row.model_id is None else one_line(row.model_id, _LONGEST_CELL),
-    "cost": _cost,
-}
-_FOLDS = {"feature": 8, "verdict": 10, "model": 8}  # to so many characters at least
-_WIDE_ONLY = ("mean 7", "cost")
+_COLUMNS: Sequence[Column[TrendRow]] = (
+    Column("feature", lambda row: one_line(row.feature, _LONGEST_CELL), folds_to=8),
+    Column("window (UTC)", lambda row: row.partition_key, left=True),
+    Column("score", lambda row: _number(row.score, ".3f")),
+    Column("delta", lambda row: _number(row.delta, "+.3f")),
+    Column("mean 7", lambda row: _number(row.mean_7, ".3f")),
+    Column("95 % CI", _interval),
+    Column("verdict", lambda row: "–" if row.verdict is None else row.verdict.replace("_", " "), folds_to=10),
+    Column("cases", lambda row: f"{row.n or 0}/{(row.n or 0) + (row.n_unscored or 0)}"),
+    Column("model", lambda row: "–" if row.model_id is None else one_line(row.model_id, _LONGEST_CELL), folds_to=8),
+    Column("cost", _cost),
+)
+_WIDE_ONLY = ("mean 7", "cost")  # left out on a narrow terminal

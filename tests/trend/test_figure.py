@@ -6,7 +6,8 @@ from xml.etree.ElementTree import Element, fromstring
 
 import pytest
 
-from evalops_core.trend.figure import FIGURE_CSS, figure
+from evalops_core.trend.drawing import FIGURE_CSS
+from evalops_core.trend.figure import figure
 from evalops_core.trend.series import series_of
 from tests.trend.rows import row, rows
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 
 from evalops_core.domain.eval_run import Response, ScoreRow
 from evalops_core.domain.score import Score, Unscored
@@ -31,8 +31,10 @@ from evalops_core.trend.report.facts import CaseRow, Cases, CaseSide, Excerpt
 from evalops_core.trend.report.payload import characters_each, payloads
 from evalops_core.trend.report.texts import LONGEST, excerpt
 from tests.builders import make_suite
+from tests.run.drift.drifted import Drifted
 from tests.run.scored import NOW, Scored, rules
 from tests.run.test_compare import answers
+from tests.trend.drift_rows import drift_days, keep_days
 
 MADE = datetime(2026, 12, 1, 8, 30, tzinfo=timezone.utc)
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&lt;\u2028"
@@ -115,6 +117,14 @@ def test_every_feature_with_a_suite_or_a_history_stands_in_the_overview_worst_fi
     for words in ("1 regression", "▼ regressed", "suite removed", "suite cannot be read", "expected a mapping"):
         assert words in shown.text
     assert "made by hand, and is in no trend" in shown.text
+
+
+def test_a_drift_is_said_in_its_own_words_beside_the_score(engine: Engine, scored: Scored) -> None:
+    scored.runs(["4.000", "3.900"])
+    incident = Drifted(engine).incident()
+    shown = Page(page(made(engine, {})))
+    assert f"{incident.id} drift" in shown.text
+    assert "Incident 1 since 2026-11-08 01:00 UTC: input drift, what users ask has moved." in shown.text
 
 
 def test_the_page_says_when_and_from_where_it_was_made_without_the_password(engine: Engine) -> None:
@@ -245,6 +255,75 @@ def test_a_picture_has_at_most_as_many_runs_as_asked_for_and_the_table_twenty(en
     html = page(made(engine, limit=3))
     assert "The last 20 scheduled runs" in html
     assert html.count("<svg") == 2
+
+
+FEW: dict[str, Any] = {"state": "insufficient", "n": 2, "why": "2 of at least 10 traces with a user's message"}
+
+
+def test_the_drift_of_a_feature_s_inputs_stands_beside_its_trend_with_what_the_newest_day_came_to(
+    engine: Engine, scored: Scored
+) -> None:
+    scored.runs(["4.000", "4.100"])
+    scored.runs(["4.000", "4.100"], feature="quiet")
+    keep_days(engine, drift_days([None, 0.05, 0.29], of={2: {"farthest": ()}}))
+    html = page(made(engine))
+    explain, quiet = (html.index(f'id="feature-{name}"') for name in ("explain", "quiet"))
+    section = html[explain:quiet] if explain < quiet else html[explain:]
+    assert section.count("<svg") == html.count("cosine drift") + 1 == 2
+    assert "The newest day, 2026-11-03: ◆ warning : drift 0.290 is above 0.150." in Page(section).text
+    assert "tf-low" in section
+    assert 'class="pictures"' not in html.replace(section, "")
+
+
+def test_a_feature_of_which_inputs_alone_are_known_is_in_the_report(engine: Engine) -> None:
+    keep_days(engine, drift_days([None, 0.05]))
+    shown = Page(page(made(engine))).text
+    assert "The newest day, 2026-11-02: ■ ok : drift 0.050 is within 0.150." in shown
+    assert "No run has been completed yet" in shown
+
+
+@pytest.mark.parametrize(
+    ("drifts", "last", "named"),
+    [
+        ([0.05, 0.29], {}, "explain ◆ warning on 2026-11-02."),
+        ([0.29, 0.29], {"state": "alerting"}, "explain ▼ alerting on 2026-11-02."),
+        ([0.05, 0.29, None], FEW, "explain ◆ warning on 2026-11-02."),
+        ([0.29, 0.05], {}, None),
+        ([None, None], {}, None),
+    ],
+)
+def test_the_overview_names_the_features_whose_inputs_were_last_above_their_threshold(
+    engine: Engine, drifts: list[float | None], last: dict[str, Any], named: str | None
+) -> None:
+    keep_days(engine, drift_days(drifts, of={len(drifts) - 1: last}))
+    keep_days(engine, drift_days([0.05], feature="orders"))
+    shown = Page(page(made(engine))).text
+    if named is None:
+        assert "differs from the days before" not in shown
+    else:
+        assert f"What users ask differs from the days before: {named}" in shown.replace(" .", ".")
+
+
+def test_a_drift_that_was_accepted_is_not_named_in_the_overview(engine: Engine) -> None:
+    with engine.begin() as connection:
+        incident = connection.execute(
+            text("""
+            INSERT INTO evalops.incidents (fingerprint, kind, feature, state, opened_at, resolved_at, resolution)
+            VALUES ('drift:explain', 'drift', 'explain', 'resolved', '2026-11-03', '2026-11-04', 'accepted')
+            RETURNING id
+        """)
+        ).scalar_one()
+    keep_days(engine, drift_days([0.05, 0.29], of={1: {"state": "alerting", "incident_id": incident}}))
+    shown = Page(page(made(engine))).text
+    assert "differs from the days before" not in shown
+    assert f"▼ alerting : drift 0.290 is above 0.150. incident {incident}, accepted" in shown
+
+
+def test_what_stands_in_a_day_cannot_become_markup(engine: Engine) -> None:
+    keep_days(engine, drift_days([0.05, 0.29], feature=HOSTILE, why=HOSTILE))
+    shown = Page(page(made(engine)))
+    assert not [tag for tag, _ in shown.elements if tag == "img"]
+    assert len(shown.scripts) == 2
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import pytest
 
+from evalops_core.trend.drift_series import drift_series
 from evalops_core.trend.series import series_of
-from evalops_core.trend.sparkline import Sparkline, sparkline
+from evalops_core.trend.sparkline import Sparkline, drift_sparkline, sparkline
+from tests.trend.drift_rows import drift_days
 from tests.trend.rows import row
 
 
@@ -43,3 +45,15 @@ def test_the_newest_runs_that_fit_are_shown(width: int, line: str, runs: int) ->
 
 def test_plain_lines_are_ascii() -> None:
     assert drawn({0: "1.1", 1: "2.0", 3: "4.9"}, changed=3, plain=True).line == ".- |@"
+
+
+def test_drift_is_drawn_from_zero_up_with_a_space_for_each_day_without_one() -> None:
+    line = drift_sparkline(drift_series(drift_days([None, 0.04, 0.16, "gap", None, 0.29])), 30)
+    assert line == Sparkline("▁▄  ▆", 3, 0.04, 0.29, 0.0, 0.4)
+    assert drift_sparkline(drift_series(drift_days([0.04, *["gap"] * 30, 0.29])), 30, plain=True) == Sparkline(
+        ".   *", 2, 0.04, 0.29, 0.0, 0.4
+    )
+
+
+def test_days_of_which_none_was_compared_have_no_line() -> None:
+    assert drift_sparkline(drift_series(drift_days([None, None])), 30) is None

@@ -22,6 +22,7 @@ from evalops_core.run.two_runs import Reference
 from evalops_core.store.alerting import reading
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
+from evalops_core.trend.drift_history import drift_features, read_drift
 from evalops_core.trend.history import TrendRow, read_trend
 from evalops_core.trend.report.cases import Sides, paired, sides_of_file, sides_of_run
 from evalops_core.trend.report.facts import Cases, FeatureFacts, LastRun, Pair, Report, SuiteState
@@ -46,7 +47,8 @@ class Sources:
 
 def known_features(sources: Sources) -> list[str]:
     """Every feature that has a suite or a history, by name."""
-    return sorted({*sources.suites, *sources.broken, *past_features(sources.engine)})
+    past = {*past_features(sources.engine), *drift_features(sources.engine)}
+    return sorted({*sources.suites, *sources.broken, *past})
 
 
 def collect(
@@ -57,7 +59,7 @@ def collect(
     now: datetime,
     pair: tuple[Reference, Reference] | None = None,
 ) -> Report:
-    """The report on `features`, with at most `limit` runs in a picture; of `pair` the baseline comes first.
+    """The report on `features`, with at most `limit` runs or days in a picture; of `pair` the baseline comes first.
 
     For the errors of a pair see `run.compare`.
     """
@@ -92,6 +94,7 @@ def _feature(sources: Sources, name: str, limit: int, incidents: Iterable[Incide
         owner=None if suite is None else suite.owner,
         rows=tuple(rows),
         series=series_if_any(rows[:limit], None if suite is None else suite.regression.drop),
+        drift=tuple(read_drift(sources.engine, feature=name, limit=limit)),
         incidents=tuple(incident for incident in incidents if incident.feature == name),
         newest=newest[0] if newest else None,
         last=_last(sources, name, rows),

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from evalops_core.domain.drift.day import DriftDay
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.incident import Incident
 from evalops_core.run.compare import Comparison
+from evalops_core.trend.drift_series import is_breach, standing
 from evalops_core.trend.history import TrendRow
 from evalops_core.trend.series import Series
 
@@ -98,7 +100,8 @@ class Pair:
 class FeatureFacts:
     """A feature that has a suite or a history.
 
-    `rows` are its scheduled, valid runs, newest first, `series` those of its picture, None while there is none.
+    `rows` are its scheduled, valid runs, newest first, `series` those of its picture, None while there is none; `drift`
+    are the days whose inputs were looked at, newest first.
     `incidents` are the open ones. `newest` is the run that was begun last, whatever became of it. `problem` says what
     is wrong with a broken suite.
     """
@@ -110,6 +113,7 @@ class FeatureFacts:
     owner: str | None
     rows: tuple[TrendRow, ...]
     series: Series | None
+    drift: tuple[DriftDay, ...]
     incidents: tuple[Incident, ...]
     newest: EvalRun | None
     last: LastRun | None
@@ -119,11 +123,17 @@ class FeatureFacts:
         """Its newest scheduled, valid run."""
         return self.rows[0] if self.rows else None
 
+    @property
+    def drifting(self) -> DriftDay | None:
+        """The day above its threshold that nothing known since has taken back, while its incident is not over."""
+        day = standing(self.drift)
+        return day if day is not None and is_breach(day) and day.incident_resolution is None else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`database` says where the results come from, without user and password; `limit` is the most runs of a picture.
-    `features` come worst first."""
+    """`database` says where the results come from, without user and password; `limit` is the most runs, or days, of a
+    picture. `features` come worst first."""
 
     made_at: datetime
     database: str

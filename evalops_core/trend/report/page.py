@@ -8,16 +8,20 @@ else could run even if it came in.
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from evalops_core.domain.drift.day import DriftDay
 from evalops_core.mail import untrusted, wording
 from evalops_core.mail.environment import html_environment
 from evalops_core.run import comparison_words
-from evalops_core.trend.figure import FIGURE_CSS, figure
+from evalops_core.trend.drawing import FIGURE_CSS
+from evalops_core.trend.drift_figure import drift_figure
+from evalops_core.trend.figure import figure
 from evalops_core.trend.report import words
 from evalops_core.trend.report.collect import RUNS_LISTED
 from evalops_core.trend.report.facts import Report
@@ -65,11 +69,13 @@ def _environment() -> Environment:
         "judged_by": words.judged_by,
         "incident": words.incident,
         "newest": words.newest,
+        "drift_state": words.drift_state,
         "instant": wording.instant,
         "counted": wording.counted,
         "line": _line,
         "figure": _figure,
         "small_figure": _small_figure,
+        "drift_figure": _drift_figure,
     }
     environment.filters.update(filters)
     return environment
@@ -85,6 +91,10 @@ def _figure(series: Series) -> Markup:
 
 def _small_figure(series: Series) -> Markup:
     return Markup(small_figure(series))  # noqa: S704  # escaped by small_figure
+
+
+def _drift_figure(days: Sequence[DriftDay]) -> Markup:
+    return Markup(drift_figure(days, styled=False))  # noqa: S704  # escaped by trend.drift_figure
 
 
 _ENVIRONMENT = _environment()

@@ -7,6 +7,7 @@ that does not exist is never spelt; the templates say why in its place.
 from decimal import Decimal
 from typing import Final
 
+from evalops_core.domain.drift.day import DriftDay
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.incident import Incident
 from evalops_core.domain.regression.sample import Assessment
@@ -22,6 +23,13 @@ _OUTCOMES: Final = {
     "inconclusive": ("◇", "inconclusive"),
     "not_comparable": ("×", "not comparable"),
     "no_baseline": ("○", "no baseline"),
+}
+_DRIFT: Final = {
+    "ok": ("■", "ok"),
+    "warning": ("◆", "warning"),
+    "alerting": ("▼", "alerting"),
+    "baseline": ("○", "baseline"),
+    "insufficient": ("□", "too few traces"),
 }
 
 
@@ -55,6 +63,11 @@ def outcome(name: str) -> tuple[str, str]:
     return _OUTCOMES.get(name, ("◇", name.replace("_", " ")))
 
 
+def drift_state(day: DriftDay) -> tuple[str, str]:
+    """The sign and word of what a day's inputs came to."""
+    return _DRIFT[day.state] if day.state is not None else ("□", "not decided yet")
+
+
 def interval(found: Assessment) -> str | None:
     """Of the change, so that a fall is negative as everywhere in the page."""
     if found.ci_low is None or found.ci_high is None:
@@ -76,6 +89,8 @@ def incident(of: Incident) -> str:
     """One sentence about an open incident."""
     if of.kind == "no_data":
         what = "no valid run has come"
+    elif of.kind == "drift":
+        what = "input drift, what users ask has moved"
     elif of.reference is not None and of.current is not None:
         what = f"{of.kind.replace('_', ' ')}, {number(of.reference)} → {number(of.current)}"
     else:
