@@ -14,9 +14,12 @@ from evalops_core.settings import load_settings
 from evalops_core.wiring import installed_since, read_suites
 from evalops_dagster.alert_sensors import alert_sensors
 from evalops_dagster.checks import delivery_check, regression_check
+from evalops_dagster.drift import drift_assets, drift_jobs, traces_asset
+from evalops_dagster.drift_schedule import drift_schedules
 from evalops_dagster.features import broken_feature, feature_assets
 from evalops_dagster.jobs import eval_jobs
-from evalops_dagster.resources import gate_resource, workshop_resource
+from evalops_dagster.resources import drift_gate_resource, gate_resource, workshop_resource
+from evalops_dagster.retention import purge_traces, retention_schedule
 from evalops_dagster.schedules import eval_schedules
 from evalops_dagster.sensors import gate_reaper
 from evalops_dagster.trend import TREND, trend_assets, trend_frames
@@ -43,21 +46,29 @@ def build_definitions(
     is how often the sensors of scores and mails look, and `hand_over` takes the place of `run.deliver.deliver`.
     """
     chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
+    drift = [asset for suite in suites.values() for asset in drift_assets(suite, since)]
     checks = [*(regression_check(feature) for feature in suites), delivery_check(TREND)]
     jobs = eval_jobs(suites.values(), TREND, checks)
     return dg.Definitions(
         assets=[
             *chains,
+            traces_asset(),
+            *drift,
             *trend_assets(suites),
             *(broken_feature(feature, problem) for feature, problem in (broken or {}).items()),
         ],
         asset_checks=checks,
-        jobs=jobs,
-        schedules=eval_schedules(suites.values(), jobs, workshop),
+        jobs=[*jobs, *drift_jobs(suites.values()), purge_traces],
+        schedules=[
+            *eval_schedules(suites.values(), jobs, workshop),
+            *drift_schedules(suites, workshop),
+            retention_schedule(workshop),
+        ],
         sensors=[reaper or gate_reaper(), *alert_sensors(suites, jobs, workshop, sensors_every_s, hand_over)],
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
             "gate": gate_resource,
+            "drift_gate": drift_gate_resource,
             "trend_frames": trend_frames,
         },
         # One process an eval run: the calls are async I/O, and the lock belongs to the process.

@@ -1,9 +1,9 @@
-"""The resources of a Dagster run: a `Workshop`, and the gate that only one eval run holds.
+"""The resources of a Dagster run: a `Workshop`, and the gates that only one run of a kind holds.
 
 What belongs here: opening them for a Dagster run and closing them with it. What does not: what they do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
 
 if TYPE_CHECKING:
-    from evalops_core.wiring import Held, Workshop
+    from evalops_core.wiring import Gate, Held, Workshop
 
 
 @dg.resource(description="EvalOps as the settings of this process configure it: store, models, progress.")
@@ -30,12 +30,31 @@ def workshop_resource(_: dg.InitResourceContext) -> "Iterator[Workshop]":
 )
 def gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
     """Held from before the first step that needs it until after the last; freed with the process at the latest."""
+    yield from _held(context, lambda workshop: workshop.gate())
+
+
+@dg.resource(
+    required_resource_keys={"evalops"},
+    description="The lock in PostgreSQL that lets one day of drift at a time through, beside whatever eval run.",
+)
+def drift_gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
+    """As `gate_resource`."""
+
+    def gate(workshop: "Workshop") -> "Gate":
+        from evalops_core.wiring import drift_gate
+
+        return drift_gate(workshop)
+
+    yield from _held(context, gate)
+
+
+def _held(context: dg.InitResourceContext, of: "Callable[[Workshop], Gate]") -> "Iterator[Held]":
     workshop: Workshop = context.resources.evalops
     if context.run is None:
         from evalops_core.wiring import GateError
 
         raise GateError("the gate is held for a Dagster run, and there is none")
-    log, hold = context.log, workshop.gate().hold
+    log, hold = context.log, of(workshop).hold
     with ExitStack() as stack:
         try:
             wait_s = workshop.settings.gate_wait_s

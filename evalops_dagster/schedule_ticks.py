@@ -20,7 +20,7 @@ from evalops_dagster.tags import RUN_TYPE
 from evalops_dagster.trend import STEP, TREND
 
 _STEPS = ("golden_cases", "responses", "judgments", "eval_score", STEP)
-_UNFINISHED = (
+UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -74,7 +74,7 @@ def _tick(
 def _unfinished(instance: dg.DagsterInstance, job: str) -> str | None:
     """A scheduled run of this job that is queued or running here, in words."""
     records = instance.get_run_records(
-        dg.RunsFilter(job_name=job, statuses=list(_UNFINISHED), tags={RUN_TYPE: "scheduled"}), limit=1
+        dg.RunsFilter(job_name=job, statuses=list(UNFINISHED), tags={RUN_TYPE: "scheduled"}), limit=1
     )
     if not records:
         return None

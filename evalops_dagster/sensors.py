@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from evalops_core.settings import load_settings
-from evalops_dagster.pool import POOL
+from evalops_dagster.pool import POOLS
 from evalops_dagster.tags import BY_COMMAND
 
 GRACE = timedelta(seconds=60)  # a run has started before it opens its session
@@ -62,10 +62,10 @@ def _fail(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _gated(record: dg.RunRecord) -> bool:
-    """Whether the run holds the gate while it works; runs of the command have no place in the queue, but a tag."""
+    """Whether the run holds a gate while it works; runs of the command have no place in the queue, but a tag."""
     run = record.dagster_run
     pools = run.run_op_concurrency.all_pools if run.run_op_concurrency else None
-    return POOL in (pools or ()) or BY_COMMAND in run.tags
+    return not set(POOLS).isdisjoint(pools or ()) or BY_COMMAND in run.tags
 
 
 def _settled(record: dg.RunRecord, grace: timedelta) -> bool:

@@ -32,7 +32,7 @@ def materialize_responses(context: dg.AssetExecutionContext, suite: Suite) -> dg
     """Begin or continue the eval run of this partition, and ask the model what it has not answered yet."""
     workshop, gate = _resources(context)
     plan, tools = _plan(context, workshop, suite), workshop.tools
-    begun = _explained(lambda: run_interruptible(answer(plan, tools, _report(context, workshop, gate))))
+    begun = explained(lambda: run_interruptible(answer(plan, tools, _report(context, workshop, gate))))
     found = tally(begun.run, plan, tools.results)
     return dg.MaterializeResult(
         metadata={
@@ -48,7 +48,7 @@ def materialize_judgments(context: dg.AssetExecutionContext, suite: Suite) -> dg
     """Score what has no score yet."""
     workshop, gate = _resources(context)
     plan, tools = _plan(context, workshop, suite), workshop.tools
-    run = _explained(lambda: run_interruptible(score(plan, tools, _report(context, workshop, gate))))
+    run = explained(lambda: run_interruptible(score(plan, tools, _report(context, workshop, gate))))
     found = tally(run, plan, tools.results)
     return dg.MaterializeResult(
         metadata={
@@ -65,7 +65,7 @@ def materialize_eval_score(context: dg.AssetExecutionContext, suite: Suite, cove
     workshop, gate = _resources(context)
     plan, tools = _plan(context, workshop, suite), workshop.tools
     gate.ensure()
-    run, found = _explained(lambda: conclude(plan, tools, worst_cases=_WORST))
+    run, found = explained(lambda: conclude(plan, tools, worst_cases=_WORST))
     context.log.info(say.score_in_words(run))
     return dg.MaterializeResult(
         metadata={
@@ -109,7 +109,7 @@ def _plan(context: dg.AssetExecutionContext, workshop: Workshop, suite: Suite) -
             asked_at=_asked_at(context, workshop),
         )
 
-    return _explained(plan)
+    return explained(plan)
 
 
 def _asked_at(context: dg.AssetExecutionContext, workshop: Workshop) -> datetime | None:
@@ -131,7 +131,7 @@ def _report(context: dg.AssetExecutionContext, workshop: Workshop, gate: Held) -
     return report
 
 
-def _explained(step: Callable[[], T]) -> T:
+def explained(step: Callable[[], T]) -> T:
     """A mistake that a person can mend is shown as one sentence, not as a traceback."""
     try:
         return step()

@@ -14,13 +14,13 @@ from sqlalchemy import select
 
 from evalops_core.settings import load_settings
 from evalops_core.wiring import dagster_url
-from evalops_dagster.pool import POOL
+from evalops_dagster.pool import POOLS
 
 
 class EvalOpsStorage(DagsterPostgresStorage):
     """dagster-postgres at `EVALOPS_DAGSTER_DATABASE_URL`, or in schema `dagster` of the eval store's database.
 
-    It also creates the pool that eval runs queue for, which Dagster does not do from `dagster.yaml` alone.
+    It also creates the pools that runs queue for, which Dagster does not do from `dagster.yaml` alone.
     """
 
     @classmethod
@@ -33,17 +33,18 @@ class EvalOpsStorage(DagsterPostgresStorage):
     ) -> "EvalOpsStorage":
         url = dagster_url(load_settings(), create=lambda url: cls._create_tables(url.get_secret_value()))
         storage = cls(postgres_url=url.get_secret_value(), should_autocreate_tables=True, inst_data=inst_data)
-        if not cls._has_pool(storage):
-            storage.event_log_storage.set_concurrency_slots(POOL, 1)
+        for pool in sorted(set(POOLS) - cls._pools(storage)):
+            storage.event_log_storage.set_concurrency_slots(pool, 1)
         return storage
 
     @staticmethod
-    def _has_pool(storage: DagsterPostgresStorage) -> bool:
+    def _pools(storage: DagsterPostgresStorage) -> set[str]:
         """By one query, for every process of Dagster's asks at its start: `get_pool_limits` makes a dozen, of 60 ms."""
         limits = ConcurrencyLimitsTable.c
         event_log = cast("PostgresEventLogStorage", storage.event_log_storage)
+        query = select(limits.concurrency_key).where(limits.concurrency_key.in_(POOLS), limits.limit.is_not(None))
         with event_log.index_connection() as connection:
-            return connection.scalar(select(limits.limit).where(limits.concurrency_key == POOL)) is not None
+            return set(connection.scalars(query))
 
     @classmethod
     def _create_tables(cls, url: str) -> None:

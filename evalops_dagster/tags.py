@@ -14,6 +14,7 @@ LIMIT = "evalops/limit"
 CONFIRMS = "evalops/confirms"  # the eval run whose fall this Dagster run is to confirm
 NO_CACHE = "evalops/no_cache"  # `true`: the judge is asked even what it was asked before
 ROOT_RUN = "dagster/root_run_id"
+DRIFT_OF = "evalops/drift_of"  # the feature whose day a scheduled run looks at
 BY_COMMAND = "evalops/command"
 RETRY_NUMBER = "dagster/retry_number"
 BY_HAND = ("dagster/from_ui", "dagster/backfill")  # set by Dagster itself on what a person launches in the UI

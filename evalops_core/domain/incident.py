@@ -2,7 +2,8 @@
 
 What belongs here: the state machine over values. What does not: how incidents are kept (store), who is told and how
 (outbox, mail). An incident keeps the reference that it was opened against, so that a level shift neither alerts anew
-every day nor becomes normal by itself.
+every day nor becomes normal by itself; the days of a drift are no part of what later days are compared with, which
+comes to the same.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ REMIND_EVERY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A row of `incidents`. Scores are on the 1–5 scale and None where the kind has none.
+    """A row of `incidents`. Scores are on the 1–5 scale and None where the kind has none: what is known of a drift
+    stands in its days.
 
     `reference` is the score before the drop, `lowest` the lowest since. `reason` and `closed_by` are those of a person
     who accepted it.

@@ -84,8 +84,8 @@ class DriftSpec:
 
     `threshold` None takes the (1 - `alpha`) quantile of what chance does to the feature's own traffic. An alert needs
     `consecutive_days` breaches in a row. The baseline is the last `baseline_window` good days; a day's sample is its
-    newest `max_sample` traces, and fewer than `min_sample` usable ones say nothing. `include_texts` shows people what
-    was asked.
+    newest `max_sample` traces, and fewer than `min_sample` usable ones say nothing. `message` is which user message of
+    a trace counts: the last one where a prompt begins with example turns. `include_texts` shows people what was asked.
     """
 
     threshold: float | None = 0.15
@@ -94,6 +94,7 @@ class DriftSpec:
     baseline_window: int = 7
     min_sample: int = 10
     max_sample: int = 50
+    message: Literal["first", "last"] = "first"
     include_texts: bool = False
 
 

@@ -145,8 +145,8 @@ def _check_names(features: Features, old: str, new: str, suites: Collection[str]
 def _ending(tables: Alerting, old: str, new: str) -> tuple[int, ...]:
     """The open incidents of `old` that are about nothing any more, because `new` has one for the same.
 
-    Data that does not come is awaited once, under the new name. Two falls are two levels that somebody may miss, so
-    they are refused: which of them is over is for a person to say.
+    Data that does not come is awaited once, under the new name. Two falls are two levels that somebody may miss, and
+    two drifts two ways of asking, so they are refused: which of them is over is for a person to say.
     """
     ending: list[int] = []
     standing = [

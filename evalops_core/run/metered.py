@@ -6,15 +6,15 @@ retrying (providers).
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from evalops_core.domain.budget import Charge, Price, Purpose, bound, embedding_bound
+from evalops_core.domain.budget import Caps, Charge, Price, Purpose, bound, embedding_bound
 from evalops_core.domain.chat import ChatModel, ChatReply, ChatRequest, Embedded, EmbeddingModel, ModelRef, Usage
 from evalops_core.errors import CallError, ConfigError
 from evalops_core.providers.pace import CancelledUnsentError, TooLateError
 from evalops_core.providers.retry import BeforeRetry
-from evalops_core.run.budget import Spending
 from evalops_core.run.stage import StopStageError
 
 _ZERO = Decimal(0)
@@ -31,6 +31,21 @@ class RetryingEmbeddings(EmbeddingModel, Protocol):
     """An embedding model that makes one request of each call, and tells of each attempt that it repeats."""
 
     async def embed(self, texts: Sequence[str], *, before_retry: BeforeRetry | None = None) -> Embedded: ...
+
+
+class Spending(Protocol):
+    """Where the money of paid calls is counted: `run.budget.Spending` of an eval run, `run.drift.purse.Purse`."""
+
+    @property
+    def caps(self) -> Caps: ...
+
+    def today(self) -> date: ...
+
+    async def reserve(self, worst_usd: Decimal, day: date) -> None: ...
+
+    def charge(self, charge: Charge) -> None: ...
+
+    def release(self, amount: Decimal, day: date) -> None: ...
 
 
 class Reply(Protocol):
@@ -140,11 +155,12 @@ class MeteredChat:
 
 @dataclass(frozen=True)
 class MeteredEmbeddings:
-    """`model`, every call of it metered as judging: it is there for a scorer."""
+    """`model`, every call of it metered; as judging, where it is there for a scorer."""
 
     model: RetryingEmbeddings
     price: Price
     spending: Spending
+    purpose: Purpose = "eval.judge"
 
     @property
     def name(self) -> str:
@@ -152,7 +168,7 @@ class MeteredEmbeddings:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """See `EmbeddingModel`; StopStageError where a hard cap is reached."""
-        return await Meter(self.name, "eval.judge", self.price, self.spending).call(
+        return await Meter(self.name, self.purpose, self.price, self.spending).call(
             lambda: embedding_bound(texts), lambda before_retry: self.model.embed(texts, before_retry=before_retry)
         )
 

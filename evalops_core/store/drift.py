@@ -7,11 +7,9 @@ asked (traces), who is told (incidents, outbox).
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, delete, func, null, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
@@ -20,9 +18,12 @@ from evalops_core.domain.drift.decide import Decision
 from evalops_core.store.names import names_in
 from evalops_core.store.tables import DRIFT_CENTROIDS, DRIFT_SAMPLES, INCIDENTS
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:  # the ticks of sensors read days without their vectors, and numpy takes its time to import
+    import numpy as np
+    from numpy.typing import NDArray
+
 _D, _S = DRIFT_CENTROIDS.c, DRIFT_SAMPLES.c
-_STORED_AS = np.dtype("<f4")
+_STORED_AS = "<f4"
 
 
 class DriftDays:
@@ -43,8 +44,8 @@ class DriftDays:
         *,
         n: int,
         n_malformed: int,
-        centroid: NDArray[np.float64] | None,
-        sample: Mapping[str, Vectors],
+        centroid: "NDArray[np.float64] | None",
+        sample: "Mapping[str, NDArray[np.float32]]",
     ) -> DriftDay:
         """The day's row afterwards. A centroid that is there stays as it is; a day that had too little gets a new look.
 
@@ -71,7 +72,7 @@ class DriftDays:
             self._connection.execute(delete(DRIFT_SAMPLES).where(_S.centroid_id == row))
             if sample:
                 rows = [
-                    {"centroid_id": row, "trace_id": trace, "vector": np.asarray(vector, _STORED_AS).tobytes()}
+                    {"centroid_id": row, "trace_id": trace, "vector": vector.astype(_STORED_AS).tobytes()}
                     for trace, vector in sample.items()
                 ]
                 self._connection.execute(insert(DRIFT_SAMPLES), rows)
@@ -103,15 +104,19 @@ class DriftDays:
         later = select(_D.id).where(_D.feature == of.feature, _D.day > of.day, _D.state.is_not(None)).limit(1)
         return self._connection.execute(later).first() is None
 
-    def centroids(self, day_ids: Collection[int]) -> dict[int, NDArray[np.float64]]:
+    def centroids(self, day_ids: Collection[int]) -> "dict[int, NDArray[np.float64]]":
         """Of the days that have one, by id."""
+        import numpy as np
+
         query = select(_D.id, _D.centroid).where(_D.id.in_(list(day_ids)), _D.centroid.is_not(None))
         return {row.id: np.asarray(row.centroid, np.float64) for row in self._connection.execute(query)}
 
-    def samples(self, day_ids: Collection[int]) -> dict[int, dict[str, Vectors]]:
+    def samples(self, day_ids: Collection[int]) -> "dict[int, dict[str, NDArray[np.float32]]]":
         """Day → trace → vector, of what retention has left."""
+        import numpy as np
+
         query = select(DRIFT_SAMPLES).where(_S.centroid_id.in_(list(day_ids))).order_by(_S.centroid_id, _S.trace_id)
-        found: dict[int, dict[str, Vectors]] = {}
+        found: dict[int, dict[str, NDArray[np.float32]]] = {}
         for row in self._connection.execute(query):
             found.setdefault(row.centroid_id, {})[row.trace_id] = np.frombuffer(row.vector, _STORED_AS)
         return found
@@ -128,21 +133,22 @@ class DriftDays:
         """Oldest first: the day that opened it, and those it lasted for; the one that ended it is not among them."""
         return self._all(_days().where(_D.incident_id == incident_id).order_by(_D.day))
 
+    def of_incidents(self, incident_ids: Collection[int]) -> dict[int, list[DriftDay]]:
+        """The same of many, by incident; those without a day are left out."""
+        found: dict[int, list[DriftDay]] = {}
+        for day in self._all(_days().where(_D.incident_id.in_(list(incident_ids))).order_by(_D.day)):
+            assert day.incident_id is not None, "it was asked for"  # noqa: S101  # tells the type checker
+            found.setdefault(day.incident_id, []).append(day)
+        return found
+
     def features(self) -> list[str]:
         """Those with any day, by name."""
         return list(self._connection.scalars(names_in(DRIFT_CENTROIDS.name)))
 
-    def done(self, feature: str, embedding_model: str, since: date) -> Sequence[date]:
-        """The days from `since` on that are decided and need no other look."""
-        settled = or_(_D.state != "insufficient", _D.centroid.is_not(None))
-        query = select(_D.day).where(
-            _D.feature == feature,
-            _D.embedding_model == embedding_model,
-            _D.day >= since,
-            _D.state.is_not(None),
-            settled,
-        )
-        return list(self._connection.scalars(query))
+    def seen(self, feature: str, embedding_model: str, since: date) -> Sequence[date]:
+        """The days from `since` on that are decided."""
+        of = (_D.feature == feature, _D.embedding_model == embedding_model, _D.day >= since, _D.state.is_not(None))
+        return list(self._connection.scalars(select(_D.day).where(*of)))
 
     def _all(self, query: Select[Any]) -> list[DriftDay]:
         return [_day(row) for row in self._connection.execute(query).mappings()]

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import orjson
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from evalops_core.domain.budget import Admission, Admitted, Caps, Charge, Entry, Purpose, Spent, admit, entries
 from evalops_core.store.storable import storable
@@ -118,6 +118,19 @@ class SpendLedger:
         with self._engine.begin() as connection:
             self.settle(holder, settlement, connection)
             connection.execute(_RELEASE_OWN, _of(holder))
+
+    def add(self, feature: str, charges: Sequence[Charge]) -> None:
+        """Add calls that belong to no eval run; nothing was reserved for them."""
+        if not charges:
+            return
+        columns = Entry.__dataclass_fields__
+        rows = [{name: getattr(entry, name) for name in columns} for entry in entries(map(_storable, charges))]
+        with self._engine.begin() as connection:
+            connection.execute(insert(SPEND), [{"feature": feature, **row} for row in rows])
+
+    def of_day(self, day: date) -> Spent:
+        """What the day's hard cap counts."""
+        return self.totals(0, day)[1]  # no run has that id
 
     def totals(self, run_id: int, day: date) -> tuple[Spent, Spent]:
         """What the hard caps count: of the run in all its days, and of the day in all its runs."""

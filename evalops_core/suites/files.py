@@ -160,6 +160,9 @@ class DriftFile(FileModel):
     baseline_window: int = Field(default=7, ge=1, le=60, description="Good days that a day is compared with.")
     min_sample: int = Field(default=10, ge=2, le=1000, description="Fewer traces in a day say nothing.")
     max_sample: int = Field(default=50, ge=2, le=1000, description="The newest traces of a day that are embedded.")
+    message: Literal["first", "last"] = Field(
+        default="first", description="Which user message of a trace counts; `last` where example turns come first."
+    )
     include_texts: bool = Field(
         default=False, description="Whether people are shown the prompts that are farthest from before."
     )
@@ -179,6 +182,7 @@ class DriftFile(FileModel):
             baseline_window=self.baseline_window,
             min_sample=self.min_sample,
             max_sample=self.max_sample,
+            message=self.message,
             include_texts=self.include_texts,
         )
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         upgrade_store,
         while_needed,
     )
+    from evalops_core.wiring.drift import drift_gate, embedder, embedding_name
     from evalops_core.wiring.models import judge_ref, model_ref, model_server, needs_embedded_model
     from evalops_core.wiring.suites import Suites, read_suites
+    from evalops_core.wiring.tracing import TraceWriter, write_trace
     from evalops_core.wiring.workshop import Workshop, open_workshop, workshop_over
 
 __all__ = [
@@ -31,11 +33,15 @@ __all__ = [
     "GateError",
     "Held",
     "Suites",
+    "TraceWriter",
     "Workshop",
     "alert_rules",
     "connect",
     "dagster_url",
+    "drift_gate",
     "embedded_server",
+    "embedder",
+    "embedding_name",
     "installed_since",
     "judge_ref",
     "mailer_of",
@@ -50,6 +56,7 @@ __all__ = [
     "upgrade_store",
     "while_needed",
     "workshop_over",
+    "write_trace",
 ]
 
 if not TYPE_CHECKING:  # a checker that saw this would take any name for one that exists
@@ -67,8 +74,10 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
             "while_needed",
         ),
         "evalops_core.wiring.connections": ("connect",),
+        "evalops_core.wiring.drift": ("drift_gate", "embedder", "embedding_name"),
         "evalops_core.wiring.models": ("judge_ref", "model_ref", "model_server", "needs_embedded_model"),
         "evalops_core.wiring.suites": ("Suites", "read_suites"),
+        "evalops_core.wiring.tracing": ("TraceWriter", "write_trace"),
         "evalops_core.wiring.workshop": ("Workshop", "open_workshop", "workshop_over"),
     }
     _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -56,19 +56,13 @@ async def connect(
     pace, also with earlier stages in this event loop, and begin with what other loops have `learned`. The embedded
     models' server is started if it is not running; what it takes at once is known.
     """
-    paces = _paces(settings, learned or Learned())
+    paces = paces_of(settings, learned or Learned())
     most = settings.max_concurrency or CEILING
-    policy = CallPolicy(
-        timeout_s=settings.call_timeout_s,
-        deadline_s=settings.call_deadline_s,
-        max_attempts=settings.call_max_attempts,
-        case_deadline_s=settings.case_deadline_s or math.inf,
-        ends_at=_ends_at(settings, plan),
-    )
+    policy = call_policy(settings, ends_at=_ends_at(settings, plan))
     embedded = plan.model.base_url == EMBEDDED
     local, engines = None, 1
     if embedded or embeds_here(plan.specs, settings):
-        local, engines = await asyncio.to_thread(_start_embedded, settings)
+        local, engines = await asyncio.to_thread(start_embedded, settings)
     key = None if embedded else _model_key(plan, settings)
     async with open_session(most) as session:
         ceiling = settings.completion_ceiling
@@ -89,7 +83,7 @@ async def connect(
         if plan.embedding is not None:
             from evalops_core.providers.embeddings import InBatches  # with numpy; few suites embed
 
-            paid = _paid_embeddings(session, plan.embedding, settings, policy, paces)
+            paid = paid_embeddings(session, plan.embedding, settings, policy, paces)
             embeddings = InBatches(MeteredEmbeddings(paid, embedding_price, spending))
         elif local:
             from evalops_core.providers.embeddings import EmbeddingClient, InBatches
@@ -118,10 +112,21 @@ async def connect(
         _LOG.info("%s", paces)
 
 
+def call_policy(settings: Settings, *, ends_at: float = math.inf) -> CallPolicy:
+    """How long and how often calls are tried; none starts from the loop's instant `ends_at` on."""
+    return CallPolicy(
+        timeout_s=settings.call_timeout_s,
+        deadline_s=settings.call_deadline_s,
+        max_attempts=settings.call_max_attempts,
+        case_deadline_s=settings.case_deadline_s or math.inf,
+        ends_at=ends_at,
+    )
+
+
 _PACES: WeakKeyDictionary[asyncio.AbstractEventLoop, Paces] = WeakKeyDictionary()
 
 
-def _paces(settings: Settings, learned: Learned) -> Paces:
+def paces_of(settings: Settings, learned: Learned) -> Paces:
     """Those of the running event loop, which all of its stages share."""
     loop = asyncio.get_running_loop()
     limits = {
@@ -152,14 +157,14 @@ def _chat(
     return ChatClient(session, ref, key, policy, pace=pace, allowance=allowance)
 
 
-def _start_embedded(settings: Settings) -> tuple[str, int]:
+def start_embedded(settings: Settings) -> tuple[str, int]:
     """The embedded server's address, and how many answers it works on at once."""
     server = model_server(settings)
     url = server.start().url
     return url, server.status().engines or 1
 
 
-def _paid_embeddings(
+def paid_embeddings(
     session: aiohttp.ClientSession, ref: ModelRef, settings: Settings, policy: CallPolicy, paces: Paces
 ) -> "EmbeddingClient":
     from evalops_core.providers.embeddings import EmbeddingClient

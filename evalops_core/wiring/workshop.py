@@ -44,9 +44,9 @@ class Workshop:
     tools: Tools
     report: Report | None = None
 
-    def gate(self) -> Gate:
-        """The gate in front of this store's eval runs."""
-        return Gate(SecretStr(self.engine.url.render_as_string(hide_password=False)))
+    def gate(self, name: str = "evalops") -> Gate:
+        """The gate in front of this store's eval runs, or another one, by its name."""
+        return Gate(SecretStr(self.engine.url.render_as_string(hide_password=False)), name)
 
     def outbox(self) -> Outbox:
         """The messages that are owed to people."""

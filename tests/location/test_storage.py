@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 
 from evalops_core.settings import Settings, load_settings
 from evalops_core.wiring import dagster_url
-from evalops_dagster.pool import POOL
+from evalops_dagster.pool import POOLS
 from evalops_dagster.storage import EvalOpsStorage
 
 
@@ -34,7 +34,7 @@ def test_what_a_killed_process_left_is_made_anew(engine: Engine) -> None:
         connection.execute(text("CREATE SCHEMA dagster_unfinished"))
         connection.execute(text("CREATE TABLE dagster_unfinished.event_logs (id int)"))
     storage = EvalOpsStorage.from_config_value(None, {})
-    assert {pool.name for pool in storage.event_log_storage.get_pool_limits()} == {POOL}
+    assert {pool.name for pool in storage.event_log_storage.get_pool_limits()} == set(POOLS)
     assert storage.run_storage.get_runs_count() == 0
     assert schemas(engine) == {"dagster"}
     assert {"event_logs", "concurrency_slots", "runs", "instigators"} <= set(inspect(engine).get_table_names("dagster"))

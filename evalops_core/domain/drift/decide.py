@@ -49,10 +49,8 @@ class Decision:
 
 def baseline_of(history: Sequence[DriftDay], spec: DriftSpec) -> tuple[DriftDay, ...]:
     """The last good days of a window, oldest first; none while there are too few. `history` is oldest first."""
-    since = _accepted_from(history)
-    good = [day for day in history if day.has_centroid and (since is None or day.day >= since) and _is_good(day)]
-    found = good[-spec.baseline_window :]
-    return tuple(found) if len(found) >= min(FEWEST_GOOD_DAYS, spec.baseline_window) else ()
+    good = _good(history)
+    return good[-spec.baseline_window :] if len(good) >= _needed(spec) else ()
 
 
 def decide(today: DriftDay, history: Sequence[DriftDay], spec: DriftSpec, measured: Measured | None) -> Decision:
@@ -64,9 +62,7 @@ def decide(today: DriftDay, history: Sequence[DriftDay], spec: DriftSpec, measur
     if not today.has_centroid or today.n < spec.min_sample:
         return Decision(state="insufficient", streak=before, why=_too_few(today, spec, before))
     if measured is None:
-        good = len([day for day in history if _is_good(day)])
-        needed = min(FEWEST_GOOD_DAYS, spec.baseline_window)
-        why = f"day {good + 1} of the first {needed}, which nothing is compared with yet"
+        why = f"day {len(_good(history)) + 1} of the first {_needed(spec)}: there is too little to compare it with yet"
         return Decision(state="baseline", streak=0, why=why)
     breached = measured.drift > measured.threshold
     streak = before + 1 if breached else 0
@@ -84,8 +80,20 @@ def decide(today: DriftDay, history: Sequence[DriftDay], spec: DriftSpec, measur
     )
 
 
-def _is_good(day: DriftDay) -> bool:
-    return day.state in ("baseline", "ok") or (day.incident_resolution == "accepted" and day.has_centroid)
+def _good(history: Sequence[DriftDay]) -> tuple[DriftDay, ...]:
+    """Oldest first, since what was last accepted."""
+    since = _accepted_from(history)
+    return tuple(
+        day
+        for day in history
+        if (since is None or day.day >= since)
+        and day.has_centroid
+        and (day.state in ("baseline", "ok") or day.incident_resolution == "accepted")
+    )
+
+
+def _needed(spec: DriftSpec) -> int:
+    return min(FEWEST_GOOD_DAYS, spec.baseline_window)
 
 
 def _accepted_from(history: Sequence[DriftDay]) -> date | None:
