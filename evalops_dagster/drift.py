@@ -4,6 +4,7 @@ What belongs here: the assets and their check, as Dagster shows them before anyt
 steps do (drift_steps), when they run (drift_schedule).
 """
 
+import warnings
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -18,6 +19,7 @@ TRACES = dg.AssetKey("llm_traces")
 STEPS = CENTROID, DRIFT = "input_centroid", "input_drift"
 NO_INPUT_DRIFT = "no_input_drift"
 JOB = "input_drift"
+GROUP = "inputs"
 _BEFORE = timedelta(days=90)
 """Traces from before the installation may be imported, so that there is a baseline at once."""
 
@@ -35,7 +37,7 @@ def traces_asset() -> dg.AssetSpec:
     """What production asked, which EvalOps does not make itself."""
     return dg.AssetSpec(
         TRACES,
-        group_name="traces",
+        group_name=GROUP,
         kinds={"postgres"},
         description="Calls of models in production: `evalops traces import`, the Python writer, or plain SQL into "
         "evalops.llm_traces.",
@@ -47,7 +49,7 @@ def drift_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinition]
     feature, spec = suite.feature, suite.drift
     common: dict[str, Any] = {
         "key_prefix": feature,
-        "group_name": feature,
+        "group_name": GROUP,  # not the feature's: its windows are others, and "Materialize all" takes one kind
         "tags": {"evalops/feature": feature},
         "partitions_def": day_partitions(since),
         "pool": DRIFT_POOL,
@@ -74,14 +76,7 @@ def drift_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinition]
         kinds={"postgres"},
         description=f"How far the day's inputs are from those of the last {spec.baseline_window} good days: the cosine "
         f"drift and its threshold, {threshold_in_words(spec)}.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                NO_INPUT_DRIFT,
-                asset=drift_key(feature),
-                description=f"What users ask is as before: no {spec.consecutive_days} days in a row above the "
-                "threshold. A single one is a warning.",
-            )
-        ],
+        check_specs=[_check(suite, common["partitions_def"])],
     )
     def input_drift(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from evalops_dagster.drift_steps import materialize_drift
@@ -89,6 +84,20 @@ def drift_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinition]
         return materialize_drift(context, suite)
 
     return cast("list[dg.AssetsDefinition]", [input_centroid, input_drift])  # the overloads get lost in mappings
+
+
+def _check(suite: Suite, days: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # A check of a partition is a preview of Dagster's. It comes with the day's own run, as any inline check does;
+        # without `partitions_def` it would be the same but for the day beside it in the UI.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            NO_INPUT_DRIFT,
+            asset=drift_key(suite.feature),
+            partitions_def=days,
+            description=f"What users ask is as before: no {suite.drift.consecutive_days} days in a row above the "
+            "threshold. Fewer are a warning.",
+        )
 
 
 def threshold_in_words(spec: DriftSpec) -> str:

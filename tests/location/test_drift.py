@@ -287,3 +287,15 @@ def test_days_that_are_over_can_be_materialized_and_those_before_the_installatio
     keys = day_partitions(now).get_partition_keys(current_time=now)
     assert keys[-1] == str(now.date() - DAY)
     assert keys[0] == str(now.date() - 90 * DAY)
+
+
+def test_days_stand_in_a_group_of_their_own_for_a_group_is_materialized_for_one_kind_of_partition(
+    suite: Suite, workshop: Workshop
+) -> None:
+    suites = {name: replace(suite, feature=name) for name in ("orders", "inputs")}
+    built = build_definitions(suites=suites, since=workshop.tools.now())
+    graph = built.resolve_asset_graph()
+    days = {key for key in graph.get_all_asset_keys() if key.path[-1] in ("input_centroid", "input_drift")}
+    assert len(days) == 4
+    assert {graph.get(key).group_name for key in days} == {"inputs"}
+    assert not days & built.resolve_job_def("eval_daily").asset_layer.executable_asset_keys
