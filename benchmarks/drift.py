@@ -142,7 +142,8 @@ def power(times: int, permutations: int, *, twice: bool = False) -> None:
     quiet, seeds = math.ceil(times / 4), itertools.count()
     print(
         f"\n{_BASELINE_DAYS} days of a kind, then {times} × {_SHIFTED_DAYS} days with a share of another, or "
-        f"{quiet} × {_QUIET_DAYS} days without, {'a prompt at times twice' if twice else 'no prompt twice'} a day;\nauto at alpha {DriftSpec().alpha:g} by {permutations} permutations; "
+        f"{quiet} × {_QUIET_DAYS} days without, {'some prompts twice' if twice else 'no prompt twice'} a day;\n"
+        f"auto at alpha {DriftSpec().alpha:g} by {permutations} permutations; "
         "days above the threshold, and repetitions with an alert\n\n"
         f"{'':<31}{'mean':>7}{'auto':>8}{'auto':>9}{'':>9}{f'at {DriftSpec().threshold:g}':>11}\n"
         f"{'before':<9}{'new':<9}{'share':>6}{'n':>6}{'drift':>8}{'thresh.':>8}{'days':>9}{'alerts':>9}"

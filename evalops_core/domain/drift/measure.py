@@ -36,15 +36,22 @@ def measure(
     drift = cosine_drift(today, origin)
     farthest = _farthest(sample, origin)
     if spec.threshold is not None:
-        return Measured(drift, spec.threshold, "fixed", farthest=farthest)
+        return Measured(drift, spec.threshold, "fixed", farthest=farthest, caveat=_all_alike(sample))
     kept = [np.stack(list(one.values())) for one in samples if one]
     if len(kept) < 2 or not sample:
         caveat = "retention has left too few of the baseline's samples to learn a threshold from"
         return Measured(drift, FIXED, "fixed", farthest=farthest, caveat=caveat)
     null = permutation_null(np.stack(list(sample.values())), kept, spec.alpha)
     more = f"its days differ {null.dispersion:.1f} times as much as chance, which is allowed for"
-    caveat = more if null.dispersion >= 1.05 else ""
+    caveat = _all_alike(sample) or (more if null.dispersion >= 1.05 else "")
     return Measured(drift, null.threshold, "auto", spec.alpha, farthest, caveat)
+
+
+def _all_alike(sample: Sample) -> str:
+    vectors = list(sample.values())
+    if len(vectors) < 2 or not all(np.array_equal(vectors[0], other) for other in vectors[1:]):
+        return ""
+    return "all prompts of the day are the same: are they an example of the prompt's (drift: {message: last})?"
 
 
 def _farthest(sample: Sample, origin: Vector) -> tuple[Far, ...]:

@@ -160,6 +160,12 @@ def test_a_threshold_that_is_learned_is_kept_with_its_alpha(engine: Engine) -> N
     assert len(found.day.farthest) == 5
 
 
+def test_prompts_that_are_all_the_same_are_said_to_be_so(look: Look) -> None:
+    """As where example turns of the prompt are taken for what users ask: no drift would ever be seen."""
+    found = over(look, *QUIET)
+    assert found[-1].day.why.endswith("are they an example of the prompt's (drift: {message: last})?")
+
+
 def test_a_day_that_was_not_sampled_cannot_be_decided(engine: Engine) -> None:
     with pytest.raises(ConfigError, match="materialize input_centroid of that day"):
         detect_drift(engine, "orders", FIRST, MODEL, rules(), at(day(1)))
