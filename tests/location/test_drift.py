@@ -298,4 +298,4 @@ def test_days_stand_in_a_group_of_their_own_for_a_group_is_materialized_for_one_
     days = {key for key in graph.get_all_asset_keys() if key.path[-1] in ("input_centroid", "input_drift")}
     assert len(days) == 4
     assert {graph.get(key).group_name for key in days} == {"inputs"}
-    assert not days & built.resolve_job_def("eval_daily").asset_layer.executable_asset_keys
+    assert days.isdisjoint(built.resolve_job_def("eval_daily").asset_layer.executable_asset_keys)
