@@ -1,4 +1,4 @@
-"""What watches over eval runs: the reaper, which frees the queue from runs whose process is gone.
+"""What watches over eval runs and days of drift: the reaper, which frees the queue from runs whose process is gone.
 
 What belongs here: looking and telling Dagster. What does not: the gate itself (store).
 
@@ -25,7 +25,8 @@ def gate_reaper(grace: timedelta = GRACE, every_s: int = 15) -> dg.SensorDefinit
         name="gate_reaper_sensor",
         minimum_interval_seconds=every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Fails eval runs whose process is gone, so that the next one may start. Costs nothing.",
+        description="Fails runs of evaluations and of drift whose process is gone, so that the next one may start. "
+        "Costs nothing.",
     )
     def gate_reaper_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """A run is failed when two looks in a row find no session of its process in the database.

@@ -12,7 +12,7 @@ from dagster._core.events import DagsterEvent
 
 from evalops_core.domain.suite import Suite
 from evalops_core.suites.loader import load_suites
-from evalops_core.wiring import Workshop
+from evalops_core.wiring import Workshop, drift_gate
 from evalops_dagster.definitions import build_definitions
 from evalops_dagster.sensors import gate_reaper
 from evalops_dagster.tags import BY_COMMAND
@@ -31,9 +31,11 @@ def suites(mock_openai: MockOpenAI, tmp_path: Path) -> Mapping[str, Suite]:
 class Runs:
     """Runs as Dagster knows them, without processes; and the reaper, which remembers its last look."""
 
-    def __init__(self, suites: Mapping[str, Suite], workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, suites: Mapping[str, Suite], workshop: Workshop, instance: dg.DagsterInstance, job: str = "eval_daily"
+    ) -> None:
         self._instance = instance
-        self._job = build_definitions(suites=suites, since=workshop.tools.now()).resolve_job_def("eval_daily")
+        self._job = build_definitions(suites=suites, since=workshop.tools.now()).resolve_job_def(job)
         self._cursor: str | None = None
 
     def started(self, *assets: Sequence[str], tags: Mapping[str, str] | None = None) -> str:
@@ -45,7 +47,7 @@ class Runs:
         return run.run_id
 
     def report(self, run_id: str, kind: dg.DagsterEventType) -> None:
-        event = DagsterEvent(event_type_value=kind.value, job_name="eval_daily")
+        event = DagsterEvent(event_type_value=kind.value, job_name=self._job.name)
         self._instance.report_dagster_event(event, run_id)
 
     def status(self, run_id: str) -> dg.DagsterRunStatus:
@@ -74,6 +76,17 @@ def test_a_run_without_a_process_is_failed_at_the_second_look(runs: Runs) -> Non
     assert runs.look() == f"failed {lost}"
     assert runs.status(lost) is FAILURE
     assert runs.look() == "no eval run is going on"
+
+
+def test_a_day_of_drift_without_a_process_is_failed_too(
+    suites: Mapping[str, Suite], workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    days = Runs(suites, workshop, instance, "input_drift")
+    lost, alive = days.started(), days.started()
+    with drift_gate(workshop).hold(alive, wait_s=0):
+        assert days.look() == "2 going on, 1 without a process"
+        assert days.look() == f"failed {lost}"
+    assert (days.status(lost), days.status(alive)) == (FAILURE, STARTED)
 
 
 def test_a_run_that_holds_the_gate_and_one_that_waits_for_it_are_left_alone(runs: Runs, workshop: Workshop) -> None:
