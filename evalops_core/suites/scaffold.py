@@ -54,6 +54,9 @@ regression:
   drop: 0.5 # a fall by this much on the 1–5 scale counts
   min_coverage: 0.95 # share of the cases that must be scored
 
+drift: # of what users ask, once traces come in
+  threshold: auto # learned from the feature's own traffic
+
 # alerts: # who is told; EVALOPS_ALERT_TO without it
 #   to: [team@example.com]
 """
