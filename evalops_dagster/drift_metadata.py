@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
-from evalops_core.trend.drift_figure import drift_figure
-from evalops_core.trend.drift_thumbnail import drift_thumbnail
 
 from evalops_core.domain.drift.day import DriftDay
 from evalops_core.run.drift.sample import Sampled
+from evalops_core.trend.drift_figure import drift_figure
+from evalops_core.trend.drift_thumbnail import drift_thumbnail
 from evalops_dagster.metadata import cut, present, table
 
 _TABLE_ROWS = 14

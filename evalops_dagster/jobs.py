@@ -9,8 +9,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from evalops_core.domain.suite import Suite
-from evalops_dagster.drift import STEPS, drift_key
 
+_STEPS = ("golden_cases", "responses", "judgments", "eval_score", "trend")
 _NAMES = {1: "eval_hourly", 24: "eval_daily", 168: "eval_weekly"}
 
 
@@ -32,9 +32,8 @@ def eval_jobs(
         dg.define_asset_job(
             job_name(hours),
             # Without the checks that sensors report: within the run they could only repeat the verdict before.
-            selection=(dg.AssetSelection.groups(*names) | dg.AssetSelection.assets(trend))
-            - dg.AssetSelection.checks(*reported)
-            - dg.AssetSelection.assets(*(drift_key(name, step) for name in names for step in STEPS)),
+            selection=dg.AssetSelection.assets(*(dg.AssetKey([name, step]) for name in names for step in _STEPS), trend)
+            - dg.AssetSelection.checks(*reported),
             description=f"Evaluates {', '.join(names)} for a window of {hours} h.",
             executor_def=dg.in_process_executor,
             tags={"evalops/gate": "eval"},

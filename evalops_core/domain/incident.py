@@ -114,15 +114,18 @@ def after_verdict(
     return GoesOn(found.current)
 
 
-def after_drift(incident: Incident | None, state: str) -> Literal["opens", "goes on", "recovers"] | None:
+def after_drift(
+    incident: Incident | None, state: str, *, reaches_back: bool = True
+) -> Literal["opens", "goes on", "recovers"] | None:
     """What a day's drift, in one of the states of `drift.day.State`, does to the feature's open drift incident.
 
     Days in a row above the threshold open one, once for all that follow; a day within it ends it, and a day that says
-    nothing changes nothing.
+    nothing changes nothing. Nor does one whose baseline does not reach back (`reaches_back`) to before the incident, as
+    after a change of the embedding model: it is as the days of the drift, which is no news.
     """
     if incident is None:
         return "opens" if state == "alerting" else None
-    return "recovers" if state == "ok" else "goes on"
+    return "recovers" if state == "ok" and reaches_back else "goes on"
 
 
 def lacks_data(now: datetime, interval_hours: int, last_valid_at: datetime | None, watched_since: datetime) -> bool:

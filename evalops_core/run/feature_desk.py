@@ -85,26 +85,39 @@ def look_at(engine: Engine, old: str, new: str, *, suites: Collection[str], keep
 
 
 def rename_feature(
-    engine: Engine, gate: Gate, old: str, new: str, now: datetime, *, suites: Collection[str], keep_new: bool = False
+    engine: Engine,
+    gate: Gate,
+    drift_gate: Gate,
+    old: str,
+    new: str,
+    now: datetime,
+    *,
+    suites: Collection[str],
+    keep_new: bool = False,
 ) -> tuple[Renaming, Mapping[str, int]]:
     """Carries everything that is stored of `old` over to `new`, in one transaction; how many rows, by kind.
 
     `suites` are the features that have one. With `keep_new` a window of which both have a scheduled run keeps that of
     `new`, and the other becomes a manual run. ConfigError, and nothing is changed, for a name that cannot be meant, for
-    what both names have and neither may lose, and while an eval run is in progress.
+    what both names have and neither may lose, and while an eval run, or a day of drift, is in progress.
     """
     try:
-        with gate.hold(_GATE_RUN, wait_s=0) as held, alerting(engine) as tables:
+        with (
+            gate.hold(_GATE_RUN, wait_s=0) as held,
+            drift_gate.hold(_GATE_RUN, wait_s=0) as held_too,
+            alerting(engine) as tables,
+        ):
             renaming = _checked(tables, old, new, suites, keep_new=keep_new)
             for incident in renaming.over:
                 reason = f"the feature was renamed to {new}, which waits for its data itself"
                 tables.incidents.close(incident, "accepted", now, reason=reason, by="evalops features rename")
             carried = Features(tables.connection).carry_over(old, new, now)
             held.verify()  # a run that began meanwhile would find half of its rows under the other name
+            held_too.verify()
     except GateHeldError as error:
         raise ConfigError(
-            f"an eval run may be in progress, for the gate is held by {error.holder}; rename when it is over, nothing "
-            "was changed"
+            f"an eval run or a day of drift may be in progress, for a gate is held by {error.holder}; rename when it "
+            "is over, nothing was changed"
         ) from error
     return renaming, carried
 

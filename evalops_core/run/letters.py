@@ -1,6 +1,6 @@
 """What a message of the outbox has to say: the facts that its mail is composed of, read when it is sent.
 
-What belongs here: gathering them. What does not: those of a drift (drift_letters), wording and look (mail), when and to
+What belongs here: gathering them. What does not: those of a drift (drift.letters), wording and look (mail), when and to
 whom (detect, watch, deliver).
 """
 

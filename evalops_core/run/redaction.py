@@ -8,7 +8,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -19,7 +19,6 @@ from evalops_core.traces.call import BadRecordError
 
 Redact: TypeAlias = Callable[[str], str]
 SETTING: Final = "EVALOPS_TRACE_REDACTION"
-_NO_TEXTS: Final = ("role", "type")  # keys whose values say what a message or a part is
 _WORD: Final = re.compile(r"[A-Za-z_-]{1,40}")
 
 
@@ -51,19 +50,40 @@ def load_redaction(function: str | None) -> Redact | None:
     return _guarded(found, function)
 
 
-def redacted(value: Json, redact: Redact) -> Json:
-    """The value with each of its texts redacted, those of nested lists and objects included; keys stay as they are."""
+def redacted(message: Mapping[str, Json], redact: Redact) -> dict[str, Json]:
+    """The message with each of its texts redacted, those of nested lists and objects included.
+
+    As they are stay keys, the message's role, and the types of its content's parts, where they are single words.
+    """
+    return {key: _of_message(key, item, redact) for key, item in message.items()}
+
+
+def _of_message(key: str, item: Json, redact: Redact) -> Json:
+    if key == "role" and _is_word(item):
+        return item
+    if key == "content" and isinstance(item, list):
+        return [_part(part, redact) for part in item]
+    return _deep(item, redact)
+
+
+def _part(part: Json, redact: Redact) -> Json:
+    if not isinstance(part, dict):
+        return _deep(part, redact)
+    return {key: item if key == "type" and _is_word(item) else _deep(item, redact) for key, item in part.items()}
+
+
+def _deep(value: Json, redact: Redact) -> Json:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, list):
-        return [redacted(item, redact) for item in value]
+        return [_deep(item, redact) for item in value]
     if isinstance(value, dict):
-        return {key: item if _says_what(key, item) else redacted(item, redact) for key, item in value.items()}
+        return {key: _deep(item, redact) for key, item in value.items()}
     return value
 
 
-def _says_what(key: str, item: Json) -> bool:
-    return key in _NO_TEXTS and isinstance(item, str) and bool(_WORD.fullmatch(item))
+def _is_word(item: Json) -> bool:
+    return isinstance(item, str) and bool(_WORD.fullmatch(item))
 
 
 def _guarded(found: Callable[[str], object], function: str) -> Redact:

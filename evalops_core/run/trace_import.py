@@ -4,6 +4,7 @@ What belongs here: batches, transactions, counts. What does not: shapes of recor
 (trace_rules), options and words of the command (evalops_dagster.cli).
 """
 
+import codecs
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -118,7 +119,8 @@ def _store(traces: Traces, lines: Iterable[bytes | str], tally: _Tally, reading:
         tally.features.update(trace.feature for trace in batch)
         batch.clear()
 
-    for number, line in enumerate(lines, start=1):
+    for number, found in enumerate(lines, start=1):
+        line = _without_mark(found) if number == 1 else found
         if not line.strip():
             continue
         batch += _read(line, number, tally, reading)
@@ -127,6 +129,11 @@ def _store(traces: Traces, lines: Iterable[bytes | str], tally: _Tally, reading:
             flush()
             size = 0
     flush()
+
+
+def _without_mark(line: bytes | str) -> bytes | str:
+    """Some programs begin a file with a mark of its encoding."""
+    return line.removeprefix(codecs.BOM_UTF8) if isinstance(line, bytes) else line.removeprefix("\ufeff")
 
 
 def _read(line: bytes | str, number: int, tally: _Tally, reading: _Reading) -> list[Trace]:

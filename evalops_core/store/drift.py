@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Connection, Select, delete, func, null, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 
@@ -47,7 +47,8 @@ class DriftDays:
         centroid: "NDArray[np.float64] | None",
         sample: "Mapping[str, NDArray[np.float32]]",
     ) -> DriftDay:
-        """The day's row afterwards. A centroid that is there stays as it is; a day that had too little gets a new look.
+        """The day's row afterwards. A centroid that is there stays as it is; a day that had too little gets a new look
+        where there is more now.
 
         `sample` maps ids of traces to their vectors.
         """
@@ -57,16 +58,13 @@ class DriftDays:
             "centroid": null() if centroid is None else centroid.tolist(),
         }
         anew = {"state": None, "decided_at": None, "why": "", "created_at": func.now()}
-        statement = (
-            insert(DRIFT_CENTROIDS)
-            .values(feature=feature, day=day, embedding_model=embedding_model, **values)
-            .on_conflict_do_update(
-                index_elements=[_D.feature, _D.day, _D.embedding_model],
-                set_={**values, **anew},
-                where=_D.centroid.is_(None),
-            )
-            .returning(_D.id)
-        )
+        added = insert(DRIFT_CENTROIDS).values(feature=feature, day=day, embedding_model=embedding_model, **values)
+        new = added.excluded
+        statement = added.on_conflict_do_update(
+            index_elements=[_D.feature, _D.day, _D.embedding_model],
+            set_={**values, **anew},
+            where=and_(_D.centroid.is_(None), or_(new.centroid.is_not(None), new.n > _D.n)),
+        ).returning(_D.id)
         row = self._connection.execute(statement).scalar_one_or_none()
         if row is not None:
             self._connection.execute(delete(DRIFT_SAMPLES).where(_S.centroid_id == row))
@@ -100,8 +98,9 @@ class DriftDays:
         return self._all(query.order_by(_D.day))
 
     def is_newest(self, of: DriftDay) -> bool:
-        """Whether no later day of the feature has been decided, with whatever embedding model."""
-        later = select(_D.id).where(_D.feature == of.feature, _D.day > of.day, _D.state.is_not(None)).limit(1)
+        """Whether no later day of the feature says anything, with whatever embedding model."""
+        says = _D.state != "insufficient"  # nor is one that is not decided
+        later = select(_D.id).where(_D.feature == of.feature, _D.day > of.day, says).limit(1)
         return self._connection.execute(later).first() is None
 
     def centroids(self, day_ids: Collection[int]) -> "dict[int, NDArray[np.float64]]":

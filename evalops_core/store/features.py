@@ -165,6 +165,13 @@ _MAKE_ROOM = (
         DELETE FROM evalops.slides
         WHERE feature = :old AND EXISTS (SELECT FROM evalops.slides WHERE feature = :new)
     """),
+    # a day that is decided before one that is not, or had too little
+    text("""
+        DELETE FROM evalops.drift_centroids AS new USING evalops.drift_centroids AS old
+        WHERE old.feature = :old AND new.feature = :new
+            AND new.day = old.day AND new.embedding_model = old.embedding_model
+            AND old.state <> 'insufficient' AND (new.state IS NULL OR new.state = 'insufficient')
+    """),
     text("""
         DELETE FROM evalops.drift_centroids AS old USING evalops.drift_centroids AS new
         WHERE old.feature = :old AND new.feature = :new

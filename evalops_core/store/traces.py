@@ -20,7 +20,7 @@ from evalops_core.store.tables import LLM_TRACES
 
 @dataclass(frozen=True, slots=True)
 class StoredMessages:
-    """A trace's id and what the model was given, as it was stored."""
+    """A trace's id and what the model was given, as it was stored; None where that is huge, or cannot be read."""
 
     id: str
     messages: Json
@@ -70,7 +70,7 @@ class Traces:
         """The answered calls from `start` on and before `end`, newest first, at most `limit`."""
         given = {"feature": feature, "start": start, "end": end, "limit": limit}
         with self._begun() as connection, _by_the_index(connection):
-            return [StoredMessages(*row) for row in connection.execute(_NEWEST, given)]
+            return [StoredMessages(row.id, _read(row.messages)) for row in connection.execute(_NEWEST, given)]
 
     def enough(self, feature: str, start: datetime, end: datetime, n: int) -> bool:
         """Whether there are at least `n` of those; reads no more than `n` rows."""
@@ -78,17 +78,17 @@ class Traces:
         with self._begun() as connection, _by_the_index(connection):
             return connection.execute(_COUNTED, given).scalar_one() >= n
 
-    def first_at(self, feature: str) -> datetime | None:
-        """When the feature's first call that was answered was made; None where there is none."""
+    def first_since(self, feature: str, start: datetime) -> datetime | None:
+        """When the feature's first call from `start` on that was answered was made; None where there is none."""
         with self._begun() as connection, _by_the_index(connection):
-            return connection.execute(_FIRST, {"feature": feature}).scalar_one_or_none()
+            return connection.execute(_FIRST, {"feature": feature, "start": start}).scalar_one_or_none()
 
     def texts(self, ids: Sequence[str]) -> Mapping[str, Json]:
         """Id → messages; without those that are not stored any more."""
         if not ids:
             return {}
         with self._begun() as connection:
-            return {row.id: row.messages for row in connection.execute(_TEXTS, {"ids": list(ids)})}
+            return {row.id: _read(row.messages) for row in connection.execute(_TEXTS, {"ids": list(ids)})}
 
     def summary(self) -> list[TracedFeature]:
         """Each feature with an answered call, by name. Calls that failed are not counted: no index holds them."""
@@ -120,6 +120,14 @@ class Traces:
             return
         with self._over.begin() as connection:
             yield connection
+
+
+def _read(messages: str | None) -> Json:
+    """None for what cannot be read."""
+    try:
+        return None if messages is None else orjson.loads(messages)
+    except orjson.JSONDecodeError:
+        return None
 
 
 @contextmanager
@@ -155,17 +163,21 @@ _CHOSEN = """
     WHERE feature = :feature AND error IS NULL AND created_at >= :start AND created_at < :end
     ORDER BY created_at DESC, id DESC LIMIT :limit
 """
-_NEWEST = text(f"SELECT id, messages {_CHOSEN}")
+# As text, each row to be read by itself: what came by SQL may be JSON that no reader takes. Of a huge one, nothing.
+_MESSAGES = "CASE WHEN pg_column_size(messages) < 4000000 THEN CAST(messages AS text) END AS messages"
+_NEWEST = text(f"SELECT id, {_MESSAGES} {_CHOSEN}")  # a constant of ours
 _COUNTED = text(f"SELECT count(*) FROM (SELECT id {_CHOSEN}) AS few")  # noqa: S608  # a constant of ours
 
 _FIRST = text("""
-    SELECT created_at FROM evalops.llm_traces WHERE feature = :feature AND error IS NULL ORDER BY created_at LIMIT 1
+    SELECT created_at FROM evalops.llm_traces
+    WHERE feature = :feature AND error IS NULL AND created_at >= :start AND created_at < '9999-01-01'
+    ORDER BY created_at LIMIT 1
 """)
-_TEXTS = text("SELECT id, messages FROM evalops.llm_traces WHERE id = ANY(CAST(:ids AS text[]))")
+_TEXTS = text(f"SELECT id, {_MESSAGES} FROM evalops.llm_traces WHERE id = ANY(CAST(:ids AS text[]))")  # noqa: S608  # a constant of ours
 
 # By name, so that the index alone is read, first and last at its ends.
 _SUMMARY = text("""
-    SELECT wanted.feature, counted.n, first.created_at, last.created_at
+    SELECT wanted.feature, counted.n, greatest(first.created_at, '0001-01-02'), least(last.created_at, '9999-01-01')
     FROM unnest(CAST(:features AS text[])) AS wanted (feature),
         LATERAL (
             SELECT count(*) AS n FROM evalops.llm_traces WHERE feature = wanted.feature AND error IS NULL

@@ -155,11 +155,11 @@ class DriftFile(FileModel):
         description="Cosine distance of a day from the days before; `auto`: what chance does to the feature's own "
         "traffic.",
     )
-    alpha: float = Field(default=0.005, gt=0, le=0.1, description="With `auto`, the share of quiet days above it.")
+    alpha: float = Field(default=0.005, ge=0.0005, le=0.1, description="With `auto`, the share of quiet days above it.")
     consecutive_days: int = Field(default=2, ge=1, le=30, description="Days above it in a row before anybody is told.")
-    baseline_window: int = Field(default=7, ge=1, le=60, description="Good days that a day is compared with.")
-    min_sample: int = Field(default=10, ge=2, le=1000, description="Fewer traces in a day say nothing.")
-    max_sample: int = Field(default=50, ge=2, le=1000, description="The newest traces of a day that are embedded.")
+    baseline_window: int = Field(default=7, ge=1, le=30, description="Good days that a day is compared with.")
+    min_sample: int = Field(default=10, ge=2, le=300, description="Fewer traces in a day say nothing.")
+    max_sample: int = Field(default=50, ge=2, le=300, description="The newest traces of a day that are embedded.")
     message: Literal["first", "last"] = Field(
         default="first", description="Which user message of a trace counts; `last` where example turns come first."
     )
@@ -169,6 +169,8 @@ class DriftFile(FileModel):
 
     @model_validator(mode="after")
     def _possible(self) -> "DriftFile":
+        if self.threshold == "auto" and self.baseline_window < 2:
+            raise refuse("`auto` compares days with each other; expected 2 or more", "baseline_window")
         if self.min_sample > self.max_sample:
             problem = f"expected at most max_sample, {self.max_sample}; no day would ever have enough"
             raise refuse(problem, "min_sample")

@@ -74,6 +74,7 @@ def rename(
       evalops features rename explain explain_text
     """
     from evalops_core.run.feature_desk import look_at, rename_feature
+    from evalops_core.wiring import drift_gate
     from evalops_dagster.cli.sheet import shown
 
     with _workshop() as (workshop, suites):
@@ -81,8 +82,9 @@ def rename(
         renaming = look_at(workshop.engine, old, new, suites=names, keep_new=keep_new)
         if not yes:
             _confirm(shown(old), new, renaming)
+        gates = (workshop.gate(), drift_gate(workshop))
         done, carried = rename_feature(
-            workshop.engine, workshop.gate(), old, new, workshop.tools.now(), suites=names, keep_new=keep_new
+            workshop.engine, *gates, old, new, workshop.tools.now(), suites=names, keep_new=keep_new
         )
     typer.echo(f"carried over from {shown(old)} to {new}: {_counted(carried)}")
     for sentence in _also(done, new):

@@ -170,4 +170,6 @@ def test_while_an_eval_run_is_in_progress_its_run_is_named(evalops: Evalops, dat
     with Gate(database_url).hold("dagster-run-7", wait_s=0):
         said = evalops("features", "rename", "explain", "orders", "--yes")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("error: an eval run may be in progress, for the gate is held by run dagster-run-7 on ")
+    assert said.err.startswith(
+        "error: an eval run or a day of drift may be in progress, for a gate is held by run dagster-run-7 on "
+    )

@@ -293,9 +293,11 @@ def test_days_stand_in_a_group_of_their_own_for_a_group_is_materialized_for_one_
     suite: Suite, workshop: Workshop
 ) -> None:
     suites = {name: replace(suite, feature=name) for name in ("orders", "inputs")}
+    suites["inputs"] = replace(suites["inputs"], interval_hours=1)  # a job of its own, and a name like the group's
     built = build_definitions(suites=suites, since=workshop.tools.now())
     graph = built.resolve_asset_graph()
     days = {key for key in graph.get_all_asset_keys() if key.path[-1] in ("input_centroid", "input_drift")}
     assert len(days) == 4
     assert {graph.get(key).group_name for key in days} == {"inputs"}
-    assert days.isdisjoint(built.resolve_job_def("eval_daily").asset_layer.executable_asset_keys)
+    for job in ("eval_daily", "eval_hourly"):
+        assert days.isdisjoint(built.resolve_job_def(job).asset_layer.executable_asset_keys)

@@ -1,11 +1,12 @@
 """Who may be renamed, what is refused, and what a renamed feature goes on as."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, insert, select, text
 
 from evalops_core.errors import ConfigError
 from evalops_core.run.baseline_desk import list_baselines, pin_baseline
@@ -24,6 +25,7 @@ from evalops_core.store.features import Extent
 from evalops_core.store.gate import Gate
 from evalops_core.store.history import trend
 from evalops_core.store.outbox import Outbox
+from evalops_core.store.tables import DRIFT_CENTROIDS
 from tests.run.drift.drifted import Drifted
 from tests.run.scored import NOW, START, Scored, rules
 
@@ -34,10 +36,10 @@ class Desk:
     """Renames `explain` to `tell` in one database, `tell` being the feature that has a suite."""
 
     def __init__(self, engine: Engine, url: SecretStr) -> None:
-        self.engine, self.gate = engine, Gate(url)
+        self.engine, self.gate, self.drift_gate = engine, Gate(url), Gate(url, "evalops drift")
 
     def rename(self, old: str = "explain", new: str = "tell", *, suites: Sequence[str] = ("tell",), **how: Any) -> Any:
-        return rename_feature(self.engine, self.gate, old, new, NOW, suites=suites, **how)
+        return rename_feature(self.engine, self.gate, self.drift_gate, old, new, NOW, suites=suites, **how)
 
     def refused(self, *names: str, **how: Any) -> str:
         """Why; the preview says the same, and nothing has changed."""
@@ -299,3 +301,31 @@ def test_the_list_has_what_has_a_suite_and_what_has_a_history(engine: Engine, sc
 def test_a_name_without_anything_is_nothing_yet(engine: Engine, scored: Scored) -> None:
     scored.run(0, "4.000")
     assert look_at(engine, "explain", "brand_new", suites=()).new == NOTHING
+
+
+def test_while_a_day_of_drift_is_looked_at_nothing_is_renamed(scored: Scored, desk: Desk) -> None:
+    scored.runs(["4.000"], feature="explain")
+    why = "a day of drift may be in progress, for a gate is held by run a-day on"
+    with desk.drift_gate.hold("a-day", wait_s=0), pytest.raises(ConfigError, match=why):
+        desk.rename()
+
+
+def test_of_a_day_that_both_have_the_one_that_is_decided_is_kept(engine: Engine, scored: Scored, desk: Desk) -> None:
+    """The new name's may be no more than a first look."""
+    scored.run(0, "4.000")
+    days: dict[tuple[str, int], tuple[str | None, int]] = {
+        ("explain", 1): ("ok", 50),
+        ("tell", 1): (None, 20),
+        ("explain", 2): ("insufficient", 3),
+        ("tell", 2): ("ok", 50),
+        ("explain", 3): ("ok", 50),
+    }
+    with engine.begin() as connection:
+        for (feature, day), (state, n) in days.items():
+            row = {"feature": feature, "day": date(2026, 11, day), "embedding_model": "e", "n": n, "state": state}
+            connection.execute(insert(DRIFT_CENTROIDS).values(**row, decided_at=state and NOW))
+    desk.rename()
+    with engine.connect() as connection:
+        query = select(DRIFT_CENTROIDS.c.feature, DRIFT_CENTROIDS.c.state, DRIFT_CENTROIDS.c.n)
+        assert {tuple(row) for row in connection.execute(query)} == {("tell", "ok", 50)}
+        assert connection.scalar(select(func.count()).select_from(DRIFT_CENTROIDS)) == 3

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from evalops_core.domain.json import Json
 from evalops_core.errors import ConfigError
 from evalops_core.run.redaction import load_redaction, redacted
 from evalops_core.traces.call import BadRecordError
@@ -31,23 +32,19 @@ def test_a_module_of_the_current_directory_is_found_and_the_directory_is_importa
 
 
 def test_every_text_is_redacted_but_what_says_what_it_is() -> None:
-    given = [
-        {
-            "role": "user",
-            "type": "7",
-            "content": [{"type": "text", "text": "7"}, {"type": "x 7", "url": "7"}],
-            "7": [7, None, True, {"arguments": '{"n": "7"}'}],
-        }
-    ]
-    wanted = [
-        {
-            "role": "user",
-            "type": "#",
-            "content": [{"type": "text", "text": "#"}, {"type": "x #", "url": "#"}],
-            "7": [7, None, True, {"arguments": '{"n": "#"}'}],
-        }
-    ]
-    assert redacted(given, lambda text: text.replace("7", "#")) == wanted
+    given: dict[str, Json] = {
+        "role": "user",
+        "type": "7",
+        "content": [{"type": "text", "text": "7"}, {"type": "x 7", "url": "7"}, "7"],
+        "7": [7, None, True, {"arguments": '{"n": "7"}'}, {"type": "Johnson", "role": "Johnson"}],
+    }
+    wanted = {
+        "role": "user",
+        "type": "#",
+        "content": [{"type": "text", "text": "#"}, {"type": "x #", "url": "#"}, "#"],
+        "7": [7, None, True, {"arguments": '{"n": "#"}'}, {"type": "#", "role": "#"}],
+    }
+    assert redacted(given, lambda text: text.replace("7", "#").replace("Johnson", "#")) == wanted
 
 
 @pytest.mark.parametrize("function", ["raising", "leaving", "none", "bytes_"])

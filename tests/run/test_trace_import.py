@@ -194,3 +194,9 @@ def test_a_line_of_many_spans_is_counted_once_and_used_as_far_as_it_goes(engine:
     found = imported(engine, [export(good, bad, bad, other), export(other), export(bad)])
     assert (found.new, found.bad, found.partly, found.silent, found.usable) == (1, 2, 1, 1, 2)
     assert found.problems[0].reason.endswith("for all by --feature; found none (the first problem of 2 in the line)")
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", "\ufeff"])
+def test_a_file_may_begin_with_the_mark_of_its_encoding(engine: Engine, mark: str | bytes) -> None:
+    first = mark + line().encode() if isinstance(mark, bytes) else mark + line()
+    assert imported(engine, [first]).new == 1

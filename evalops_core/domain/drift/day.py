@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from evalops_core.domain.suite import DriftSpec
+
 State = Literal["baseline", "ok", "warning", "alerting", "insufficient"]
 Rule = Literal["fixed", "auto"]
+
+
+def series_name(embedding_model: str, spec: DriftSpec) -> str:
+    """What days have in common that may be compared: the embedding model, and which message of a trace it is given.
+
+    It stands as `DriftDay.embedding_model`, so that a change of either begins a baseline of its own.
+    """
+    return embedding_model if spec.message == "first" else f"{embedding_model} (last message)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +31,7 @@ class Far:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDay:
-    """A row of `drift_centroids` without its vector.
+    """A row of `drift_centroids` without its vector; `embedding_model` is a `series_name`.
 
     `n` counts the prompts of the sample, `n_malformed` the traces beside them that held none. The decision's parts are
     None or empty before it is made. `drift` is a cosine distance in [0, 2]; None, as `threshold`, where nothing was

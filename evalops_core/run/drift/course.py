@@ -1,6 +1,6 @@
 """A drift incident's days, which hold all that is known of it.
 
-What belongs here: finding them. What does not: what is said of them (drift_letters, incident_desk), when they open or
+What belongs here: finding them. What does not: what is said of them (letters, incident_desk), when they open or
 end an incident (domain.incident).
 """
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from evalops_core.domain.drift.day import series_name
 from evalops_core.domain.suite import Suite
 from evalops_core.run.drift.sample import span
 from evalops_core.store.drift import DriftDays
@@ -33,25 +34,38 @@ def decide_drift_tick(engine: Engine, suites: Iterable[Suite], embedding_model: 
     start: list[tuple[str, date]] = []
     reasons: list[str] = []
     last = now.date() - timedelta(days=1)
-    with engine.connect() as connection:
-        days, traces = DriftDays(connection), Traces(connection)
-        for suite in suites:
-            feature, reason = suite.feature, None
-            first = traces.first_at(feature)
-            if first is None:
-                reasons.append(f"{feature} has no traces")
-                continue
-            begin = max(last - timedelta(days=_CATCH_UP_DAYS - 1), first.astimezone(timezone.utc).date())
-            seen = set(days.seen(feature, embedding_model, begin))
-            for number in range((last - begin).days + 1):
-                day = begin + timedelta(days=number)
-                if day in seen:
-                    continue
-                starts, ends = span(day)
-                if traces.enough(feature, starts, ends, suite.drift.min_sample) or now - ends >= _LATE:
-                    start.append((feature, day))
-                else:
-                    reason = f"{feature} waits for traces of {day}, until {ends + _LATE:%Y-%m-%d %H:%M} UTC"
-            if all(feature != name for name, _ in start):
-                reasons.append(reason or f"{feature} is done up to {last}")
+    for suite in suites:
+        try:
+            with engine.connect() as connection:
+                days, reason = _of_one(connection, suite, embedding_model, last, now)
+        except Exception as error:  # noqa: BLE001  # what is wrong with one feature must not keep the others waiting
+            days, reason = [], f"{suite.feature} could not be looked at ({type(error).__name__})"
+        start += [(suite.feature, day) for day in days]
+        if not days:
+            reasons.append(reason)
     return DriftTick(tuple(start), tuple(reasons))
+
+
+def _of_one(
+    connection: Connection, suite: Suite, embedding_model: str, last: date, now: datetime
+) -> tuple[list[date], str]:
+    """The days that are due, oldest first, and what to say where none is."""
+    traces, feature = Traces(connection), suite.feature
+    week = last - timedelta(days=_CATCH_UP_DAYS - 1)
+    first = traces.first_since(feature, span(week)[0])
+    if first is None:
+        return [], f"{feature} has no traces of the last {_CATCH_UP_DAYS} days"
+    begin = first.astimezone(timezone.utc).date()
+    seen = set(DriftDays(connection).seen(feature, series_name(embedding_model, suite.drift), begin))
+    due: list[date] = []
+    reason = f"{feature} is done up to {last}"
+    for number in range((last - begin).days + 1):
+        day = begin + timedelta(days=number)
+        if day in seen:
+            continue
+        starts, ends = span(day)
+        if traces.enough(feature, starts, ends, suite.drift.min_sample) or now - ends >= _LATE:
+            due.append(day)
+        else:
+            reason = f"{feature} waits for traces of {day}, until {ends + _LATE:%Y-%m-%d %H:%M} UTC"
+    return due, reason

@@ -1,7 +1,7 @@
 """What the mails say of drift incidents: the facts, read when a message is sent.
 
 What belongs here: gathering them. What does not: other kinds of incidents (letters), wording and look (mail), which
-days are an incident's (drift_course).
+days are an incident's (course).
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,9 @@
 What belongs here: the day's hard cap before a call, the ledger after it. What does not: what counts as a paid call
 (run.metered), an eval run's money (run.budget).
 
-Nothing is reserved, because a deployment embeds one day's sample at a time (the drift gate) and by one call: another
-day's sample never is in flight. What eval runs have reserved is counted.
+The cap is looked at before the call, together with what eval runs have reserved, and nothing is reserved: one day's
+sample is embedded at a time (the drift gate), by one call that costs a fraction of a cent. By that much an eval run
+that reserves in the same second may go over it, and a process killed during the call leaves it out of the ledger.
 """
 
 from collections.abc import Callable

@@ -74,3 +74,12 @@ def test_one_day_is_no_baseline() -> None:
     generator = np.random.default_rng(12)
     with pytest.raises(ValueError, match="only 1"):
         permutation_null(drawn(generator, 5), [drawn(generator, 5)], 0.01)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_prompts_that_are_all_the_same_never_exceed_it(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    one = generator.normal(size=(1, 384)).astype(np.float32)
+    days = [one.repeat(size, axis=0) for size in (10, 13, 50)]
+    today = one.repeat(7, axis=0)
+    assert drift(today, days) < permutation_null(today, days, 0.005, permutations=100).threshold

@@ -133,8 +133,25 @@ def test_days_with_too_little_and_missing_days_keep_a_streak(engine: Engine, loo
 
 def test_another_embedding_model_starts_cold_and_leaves_an_open_incident_alone(engine: Engine, look: Look) -> None:
     over(look, *QUIET, MOVED, MOVED)
-    assert look(day(6), MOVED, model="another").day.state == "baseline"
+    found = [look(day(6 + number), MOVED, model="another") for number in range(5)]
+    assert [one.day.state for one in found] == ["baseline", "baseline", "baseline", "ok", "ok"]
+    assert [one.state for one in incidents(engine)] == ["firing"], "days like those of the drift are no recovery"
+
+
+def test_a_later_day_with_too_little_does_not_keep_an_alert_back(engine: Engine, look: Look) -> None:
+    over(look, *QUIET, MOVED)
+    look(day(6), MOVED, n=2)
+    look(day(5), MOVED, now=at(day(7), 60))
     assert [one.state for one in incidents(engine)] == ["firing"]
+
+
+def test_a_model_that_answers_other_vectors_under_the_same_name_is_refused(engine: Engine, look: Look) -> None:
+    over(look, *QUIET)
+    traffic(engine, day(4), ["longer"] * 4)
+    longer = KnownEmbeddings({"longer": np.array([1.0, 0.0, 0.0], np.float32)})
+    asyncio.run(sample_day(engine, "orders", day(4), SUITE.drift, longer.embedder()))
+    with pytest.raises(ConfigError, match="vectors of another length than for the days before 2026-10-05"):
+        detect_drift(engine, "orders", day(4), MODEL, rules(), at(day(5)))
 
 
 def test_a_threshold_that_is_learned_is_kept_with_its_alpha(engine: Engine) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, text
 
 from evalops_core.domain.scorer import ExactSpec
 from evalops_core.domain.suite import DriftSpec, Suite
@@ -14,6 +15,7 @@ from evalops_core.run.alert_rules import AlertRules
 from evalops_core.run.drift.detect import detect_drift
 from evalops_core.run.drift.due import decide_drift_tick
 from evalops_core.run.drift.sample import sample_day
+from evalops_core.store.traces import Traces
 from tests.run.drift.days import FIRST, MODEL, KnownEmbeddings, at, traffic
 
 SPEC = DriftSpec(min_sample=3, max_sample=5)
@@ -59,10 +61,37 @@ def test_each_feature_is_looked_at_by_itself_and_one_without_traces_says_so(engi
     traffic(engine, FIRST, ["x"] * 3)
     suites = [replace(SUITE, feature="never"), SUITE]
     found = decide_drift_tick(engine, suites, MODEL, at(FIRST + DAY))
-    assert (found.start, found.reasons) == ((("orders", FIRST),), ("never has no traces",))
+    assert (found.start, found.reasons) == ((("orders", FIRST),), ("never has no traces of the last 7 days",))
 
 
 def test_another_embedding_model_has_its_own_days(engine: Engine) -> None:
     traffic(engine, FIRST, ["x"] * 3)
     done(engine, 0)
     assert decide_drift_tick(engine, [SUITE], "another", at(FIRST + DAY)).start == (("orders", FIRST),)
+
+
+def test_one_feature_that_cannot_be_looked_at_keeps_no_other_waiting(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic(engine, FIRST, ["x"] * 3)
+    look = Traces.first_since
+
+    def broken(self: Traces, feature: str, start: datetime) -> datetime | None:
+        if feature == "odd":
+            raise ValueError("year -44 is out of range")
+        return look(self, feature, start)
+
+    monkeypatch.setattr(Traces, "first_since", broken)
+    found = decide_drift_tick(engine, [replace(SUITE, feature="odd"), SUITE], MODEL, at(FIRST + DAY))
+    assert found.start == (("orders", FIRST),)
+    assert found.reasons == ("odd could not be looked at (ValueError)",)
+
+
+def test_a_trace_from_before_our_era_keeps_nobody_from_the_days_of_now(engine: Engine) -> None:
+    traffic(engine, FIRST, ["x"] * 3)
+    odd = "INSERT INTO evalops.llm_traces VALUES ('odd', 'orders', '0044-03-15 BC', '[]')"
+    with engine.begin() as connection:
+        connection.execute(text(odd))
+    assert decide_drift_tick(engine, [SUITE], MODEL, at(FIRST + DAY)).start == (("orders", FIRST),)
+    (listed,) = Traces(engine).summary()
+    assert (listed.traces, listed.first.year) == (4, 1)

@@ -1,17 +1,22 @@
 """A day's sample: which traces it is, what is made of them, and that it is made once."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, func, select, text
 
+from evalops_core.domain.chat import Embedded
 from evalops_core.domain.drift.centroid import centroid, cosine_drift
 from evalops_core.domain.suite import DriftSpec
 from evalops_core.domain.trace import Trace
+from evalops_core.errors import PermanentError
+from evalops_core.run.alert_rules import AlertRules
+from evalops_core.run.drift.detect import detect_drift
 from evalops_core.run.drift.sample import Sampled, sample_day
 from evalops_core.store.drift import DriftDays
 from evalops_core.store.tables import DRIFT_CENTROIDS, DRIFT_SAMPLES, LLM_TRACES
@@ -135,3 +140,64 @@ def test_an_endpoint_that_fails_leaves_nothing_behind(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(DRIFT_CENTROIDS)) == 0
     assert sample(engine, KnownEmbeddings(VECTORS)).how == "new"
+
+
+@pytest.mark.parametrize(
+    "odd", ['[{"t": 1e400, "role": "user", "content": "x"}]', "null", "7", '"user"', '["user"]', '{"role": "user"}']
+)
+def test_whatever_sql_puts_into_a_trace_is_counted_and_left_out(
+    engine: Engine, model: KnownEmbeddings, odd: str
+) -> None:
+    traffic(engine, FIRST, TEXTS[:3])
+    with engine.begin() as connection:
+        put = "INSERT INTO evalops.llm_traces VALUES ('odd', 'orders', :at, CAST(:odd AS jsonb))"
+        connection.execute(text(put), {"at": at(FIRST, 900), "odd": odd})
+    found = sample(engine, model)
+    assert (found.day.n, found.day.n_malformed) == (3, 1)
+
+
+class Refusing(KnownEmbeddings):
+    """An endpoint that takes short texts only, and quotes what it refuses."""
+
+    def __init__(self, longest: int) -> None:
+        super().__init__({})
+        self._longest, self.lengths = longest, list[int]()
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        self.lengths.append(max(map(len, texts)))
+        if self.lengths[-1] > self._longest:
+            raise PermanentError(f"127.0.0.1 answered 422: {texts[0]}", status=422)
+        return Embedded(np.ones((len(texts), 2), dtype=np.float32))
+
+
+def test_of_a_long_prompt_its_beginning_and_its_end_are_embedded_and_less_where_that_is_refused(engine: Engine) -> None:
+    traffic(engine, FIRST, ["a" * 5_000 + "z" * 5_000] * 3)
+    model = Refusing(300)
+    assert sample(engine, model).how == "new"
+    assert model.lengths == [1_003, 203]
+
+
+def test_what_an_endpoint_says_of_a_prompt_is_repeated_nowhere(engine: Engine) -> None:
+    traffic(engine, FIRST, ["my name is Jane Roe"] * 3)
+    with pytest.raises(PermanentError) as raised:
+        sample(engine, Refusing(5))
+    assert str(raised.value) == (
+        "known did not embed the day's prompts: its endpoint failed with status 422, whose words are left out"
+    )
+    assert "Jane" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_which_message_counts_is_part_of_what_days_are_compared_by(engine: Engine, model: KnownEmbeddings) -> None:
+    traffic(engine, FIRST, TEXTS[:3])
+    series = {sample(engine, model, replace(SPEC, message=which)).day.embedding_model for which in ("first", "last")}
+    assert series == {"known", "known (last message)"}
+
+
+def test_a_look_that_finds_no_more_leaves_a_decided_day_as_it_is(engine: Engine, model: KnownEmbeddings) -> None:
+    traffic(engine, FIRST, TEXTS[:2])
+    few = sample(engine, model).day
+    detect_drift(engine, "orders", FIRST, "known", AlertRules(), at(FIRST + timedelta(days=1)))
+    with engine.begin() as connection:
+        connection.execute(delete(LLM_TRACES))
+    again = sample(engine, model).day
+    assert (again.id, again.n, again.state) == (few.id, 2, "insufficient")
