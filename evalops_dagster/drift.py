@@ -62,7 +62,7 @@ def drift_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinition]
         deps=[TRACES],
         kinds={"postgres"},
         description=f"What users asked of {feature} on one day, as one direction: the mean embedding of the "
-        f"{spec.message} user messages of its newest {spec.max_sample} traces. Made once for a day and embedding model.",
+        f"{spec.message} user messages of its newest {spec.max_sample} traces. Made once a day and model.",
     )
     def input_centroid(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         from evalops_dagster.drift_steps import materialize_centroid
