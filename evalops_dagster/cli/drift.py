@@ -4,9 +4,8 @@ What belongs here: the command's options, and where its output goes. What does n
 (evalops_core.trend), what people see (drift_view).
 """
 
-import io
-import sys
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
@@ -53,12 +52,13 @@ def drift(
       evalops drift -o drift.json
     """
     from evalops_core.settings import load_settings
-    from evalops_core.trend.drift_export import exported_drift
+    from evalops_core.trend.drift_export import DRIFT_ENDINGS, exported_drift
     from evalops_core.trend.drift_history import read_drift
     from evalops_core.wiring import open_store, while_needed
-    from evalops_dagster.cli.output_file import ensure_writable, write_whole
+    from evalops_dagster.cli.output_file import ensure_writable
+    from evalops_dagster.cli.table_or_file import form_of, moment, put_out
 
-    start, form = _moment(since), _format(output, file)
+    start, form = moment(since), form_of(output, file, DRIFT_ENDINGS)
     if file is not None:
         ensure_writable(file)
     settings = load_settings()
@@ -70,49 +70,18 @@ def drift(
                 _ensure_known(feature, settings, engine)
         finally:
             engine.dispose()
-    if form != "table":
-        content = exported_drift(days, form)
-    elif file is not None:
-        page = io.StringIO()
-        _show(days, _nothing(feature, start), page)
-        content = page.getvalue().encode()
-    else:
-        _show(days, _nothing(feature, start), sys.stdout)
-        return
-    if file is None:
-        typer.echo(content, nl=False)
-    else:
-        write_whole(file, content)
-        typer.echo(f"{len(days)} day{'' if len(days) == 1 else 's'} written to {file}")
-
-
-def _moment(since: str | None) -> datetime | None:
-    from evalops_core.errors import ConfigError
-    from evalops_dagster.cli.moments import any_moment
-
-    try:
-        return None if since is None else any_moment(since)
-    except ValueError as error:
-        raise ConfigError(str(error), key="--since") from None
+    put_out(
+        file,
+        f"{len(days)} day{'' if len(days) == 1 else 's'}",
+        show=lambda page: _show(days, _nothing(feature, start), page),
+        content=None if form is None else partial(exported_drift, days, form),
+    )
 
 
 def _first_day(start: datetime) -> date:
     """The first UTC day that starts at or after `start`, which is in UTC."""
     began_before = start.time() > time() and start.date() < date.max
     return start.date() + timedelta(days=int(began_before))
-
-
-def _format(output: Format | None, file: Path | None) -> Format:
-    """As given, else by the file's ending. ConfigError where neither says it."""
-    from evalops_core.errors import ConfigError
-    from evalops_core.trend.drift_export import DRIFT_ENDINGS
-
-    if file is None:
-        return output or "table"
-    form = output or DRIFT_ENDINGS.get(file.suffix.lower())
-    if form is None:
-        raise ConfigError(f"expected a name that ends in {', '.join(DRIFT_ENDINGS)}, or --format", key=f"-o {file}")
-    return form
 
 
 def _show(days: "Sequence[DriftDay]", nothing: str, page: TextIO) -> None:

@@ -4,9 +4,8 @@ What belongs here: the command's options, and where its output goes. What does n
 what people see (trend_view).
 """
 
-import io
-import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
@@ -53,12 +52,13 @@ def trend(
       evalops trend -o trend.parquet
     """
     from evalops_core.settings import load_settings
-    from evalops_core.trend.export import exported
+    from evalops_core.trend.export import ENDINGS, exported
     from evalops_core.trend.history import read_trend
     from evalops_core.wiring import open_store, while_needed
-    from evalops_dagster.cli.output_file import ensure_writable, write_whole
+    from evalops_dagster.cli.output_file import ensure_writable
+    from evalops_dagster.cli.table_or_file import form_of, moment, put_out
 
-    start, form = _moment(since), _format(output, file)
+    start, form = moment(since), form_of(output, file, ENDINGS)
     if file is not None:
         ensure_writable(file)
     settings = load_settings()
@@ -70,45 +70,12 @@ def trend(
                 _ensure_known(feature, settings, engine)
         finally:
             engine.dispose()
-    if form != "table":
-        content = exported(rows, form)
-    elif file is not None:
-        page = io.StringIO()
-        _show(rows, _nothing(feature, model, start), page)
-        content = page.getvalue().encode()
-    else:
-        _show(rows, _nothing(feature, model, start), sys.stdout)
-        return
-    if file is None:
-        typer.echo(content, nl=False)
-    else:
-        write_whole(file, content)
-        typer.echo(f"{len(rows)} run{'' if len(rows) == 1 else 's'} written to {file}")
-
-
-def _moment(since: str | None) -> datetime | None:
-    from evalops_core.errors import ConfigError
-    from evalops_dagster.cli.moments import any_moment
-
-    try:
-        return None if since is None else any_moment(since)
-    except ValueError as error:
-        raise ConfigError(str(error), key="--since") from None
-
-
-def _format(output: Format | None, file: Path | None) -> Format:
-    """As given, else by the file's ending. ConfigError where neither says it, and for Parquet on a terminal."""
-    from evalops_core.errors import ConfigError
-    from evalops_core.trend.export import ENDINGS
-
-    if file is None:
-        if output == "parquet" and sys.stdout.isatty():
-            raise ConfigError("parquet is not for a terminal: name a file with -o", key="--format")
-        return output or "table"
-    form = output or ENDINGS.get(file.suffix.lower())
-    if form is None:
-        raise ConfigError(f"expected a name that ends in {', '.join(ENDINGS)}, or --format", key=f"-o {file}")
-    return form
+    put_out(
+        file,
+        f"{len(rows)} run{'' if len(rows) == 1 else 's'}",
+        show=lambda page: _show(rows, _nothing(feature, model, start), page),
+        content=None if form is None else partial(exported, rows, form),
+    )
 
 
 def _show(rows: "Sequence[TrendRow]", nothing: str, page: TextIO) -> None:
