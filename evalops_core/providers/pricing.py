@@ -7,6 +7,9 @@ from the data inside the installed `genai-prices`, never from the network; an un
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from evalops_core.domain.chat import Usage
 from evalops_core.settings import EMBEDDED
@@ -39,7 +42,20 @@ def price(
     if override is not None:
         total = override.input_per_mtok * usage.prompt_tokens + override.output_per_mtok * usage.completion_tokens
         return total / _PER_MTOK
+    if _is_unlisted(provider_url):
+        return None
     return _listed(model_id, provider_url, usage.prompt_tokens, usage.completion_tokens)
+
+
+@lru_cache(maxsize=64)
+def _is_unlisted(provider_url: str) -> bool:
+    """Whether the address is one of a network of one's own, which no provider can be listed under: the list, which
+    takes a sixth of a second to import and competes with the first calls, need not be asked."""
+    host = urlsplit(provider_url).hostname or ""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host  # such as localhost, or a container's name
 
 
 def _listed(model_id: str, provider_url: str, prompt_tokens: int, completion_tokens: int) -> Decimal | None:

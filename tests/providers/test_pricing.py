@@ -64,3 +64,19 @@ print(price("no-such-model", "https://api.openai.com/v1", Usage(1000, 0)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0.00015", "None"]
+
+
+def test_the_list_is_not_read_for_an_address_of_a_network_of_one_s_own() -> None:
+    """It takes a sixth of a second to import, and no provider can be listed there."""
+    program = """
+import sys
+from evalops_core.domain.chat import Usage
+from evalops_core.providers.pricing import PriceOverride, price
+for host in ("127.0.0.1:8000", "localhost", "10.1.2.3", "192.168.0.9:1", "[::1]:9", "gateway:4000"):
+    print(price("gpt-4o-mini", f"http://{host}/v1", Usage(1000, 1000)))
+print("genai_prices" in sys.modules)
+price("gpt-4o-mini", "http://8.8.8.8/v1", Usage(1000, 1000))
+print("genai_prices" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [*["None"] * 6, "False", "True"]
