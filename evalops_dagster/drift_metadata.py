@@ -6,7 +6,6 @@ What belongs here: choosing and formatting for its pages. What does not: drift i
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import dagster as dg
 
@@ -14,6 +13,7 @@ from evalops_core.domain.drift.day import DriftDay
 from evalops_core.run.drift.sample import Sampled
 from evalops_core.trend.drift_figure import drift_figure
 from evalops_core.trend.drift_thumbnail import drift_thumbnail
+from evalops_core.trend.thumbnail import image
 from evalops_dagster.metadata import cut, present, table
 
 _TABLE_ROWS = 14
@@ -40,12 +40,11 @@ def of_day(
     day: DriftDay, history: Sequence[DriftDay], texts: Mapping[str, str | None] | None, *, repeated: bool
 ) -> dict[str, Any]:
     """`history` is newest first and begins with the day; `texts` are those that people may see, None for none."""
-    svg = quote(drift_figure(history), safe=" '()/:;=,")
     first, last = (day.baseline_days[0], day.baseline_days[-1]) if day.baseline_days else (None, None)
     return present(
         {
             "drift over days": dg.MetadataValue.md(drift_thumbnail(history)),
-            "larger picture": dg.MetadataValue.md(f"![the last days](<data:image/svg+xml,{svg}>)"),
+            "larger picture": dg.MetadataValue.md(image("the last days", drift_figure(history))),
             "state": day.state,
             "why": day.why,
             "incident": None if day.incident_id is None else str(day.incident_id),

@@ -48,8 +48,7 @@ def materialize_drift(context: dg.AssetExecutionContext, suite: Suite) -> dg.Mat
     )
     day = found.day
     context.log.info(f"{day.day}: {day.state}, {day.why}")
-    shows_texts = suite.drift.include_texts and rules.of(suite.feature).include_texts
-    texts = farthest_texts(workshop.engine, day, suite.drift) if shows_texts else None
+    texts = farthest_texts(workshop.engine, day, rules.of(suite.feature))
     history = recent_days(workshop.engine, day)
     return dg.MaterializeResult(
         metadata=say.of_day(day, history, texts, repeated=found.repeated),

@@ -7,14 +7,13 @@ assets (trend).
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 import dagster as dg
 
 from evalops_core.trend.figure import figure
 from evalops_core.trend.history import TrendRow
 from evalops_core.trend.series import series_if_any
-from evalops_core.trend.thumbnail import thumbnail
+from evalops_core.trend.thumbnail import image, thumbnail
 from evalops_dagster.metadata import present, table
 
 NO_DATA = "No scheduled run has been completed yet; runs by hand do not enter the trend."
@@ -28,11 +27,10 @@ def of_one(rows: Sequence[TrendRow], drop: Decimal | None) -> dict[str, Any]:
     if drawn is None:
         return {"dagster/row_count": len(rows), "note": NO_DATA}
     newest = rows[0]
-    svg = quote(figure(drawn), safe=" '()/:;=,")
     return present(
         {
             "trend": dg.MetadataValue.md(thumbnail(drawn)),
-            "larger picture": dg.MetadataValue.md(f"![the last runs](<data:image/svg+xml,{svg}>)"),
+            "larger picture": dg.MetadataValue.md(image("the last runs", figure(drawn))),
             "last window": newest.partition_key,
             "verdict": newest.verdict and newest.verdict.replace("_", " "),
             "incident": None if newest.incident_id is None else f"{newest.incident_id} is open",

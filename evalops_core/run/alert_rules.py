@@ -19,6 +19,11 @@ class FeatureAlerts:
     reminder: bool = False
     suite: Suite | None = None
 
+    @property
+    def shows_prompts(self) -> bool:
+        """Whether people may see what users asked: mails may hold texts, and the suite says so of prompts, too."""
+        return self.include_texts and self.suite is not None and self.suite.drift.include_texts
+
 
 @dataclass(frozen=True)
 class AlertRules:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from evalops_core.domain.incident import Incident
+from evalops_core.domain.incident import Incident, is_silent
 from evalops_core.store.alerting import Alerting
 from evalops_core.store.outbox import NOBODY, Transition, enqueue, told
 
@@ -22,12 +22,16 @@ class Owed:
     )
 
     def fires(self, group: str, incident: Incident, recipients: Collection[str]) -> None:
-        """Everybody is told; where there is nobody, the message is kept for whoever looks."""
+        """Everybody is told, unless it is silenced; where there is nobody, the message is kept for whoever looks."""
+        if incident.state != "firing":
+            return
         for recipient in recipients or (NOBODY,):
             self._by.setdefault((group, "firing", recipient), []).append(incident.id)
 
-    def resolves(self, group: str, incident: Incident, tables: Alerting) -> None:
-        """Those are told who got the firing mail, or still may."""
+    def resolves(self, group: str, incident: Incident, tables: Alerting, now: datetime) -> None:
+        """Those are told who got the firing mail, or still may; nobody while it is silenced."""
+        if is_silent(incident.silenced_until, now):
+            return
         for recipient, state in told(tables.connection, incident.id).items():
             if state in ("sent", "due"):
                 self._by.setdefault((group, "resolved", recipient), []).append(incident.id)

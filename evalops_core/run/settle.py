@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from evalops_core.domain.eval_run import EvalRun
-from evalops_core.domain.incident import GoesOn, Incident, Opens, Recovers, after_verdict, is_silent
+from evalops_core.domain.incident import GoesOn, Incident, Opens, Recovers, after_verdict
 from evalops_core.domain.regression import Verdict, measured_alike
 from evalops_core.domain.regression.holm import holm
 from evalops_core.run.alert_rules import AlertRules
@@ -151,8 +151,7 @@ class _Look:
             incident = tables.incidents.goes_on(standing.id, change.current)
         elif isinstance(change, Recovers) and standing is not None:
             closed = tables.incidents.close(standing.id, "recovered", self.now, run_id=run.id, current=change.current)
-            if not is_silent(closed.silenced_until, self.now):
-                self.owed.resolves(group, closed, tables)
+            self.owed.resolves(group, closed, tables, self.now)
             incident, over = None, over + 1
         if incident is not None:
             tables.verdicts.belongs_to(verdict_id, incident.id)
@@ -186,7 +185,7 @@ class _Look:
             reference_run_id=found.baseline_run,
             current=change.current,
         )
-        if incident is not None and incident.state == "firing":
+        if incident is not None:
             self.owed.fires(group, incident, self.rules.of(run.feature).recipients)
         return incident
 
@@ -200,8 +199,7 @@ def _data_is_back(run: EvalRun, tables: Alerting, owed: Owed, group: str, now: d
     if missing is None:
         return False
     closed = tables.incidents.close(missing.id, "recovered", now, run_id=run.id, current=run.score)
-    if not is_silent(closed.silenced_until, now):
-        owed.resolves(group, closed, tables)
+    owed.resolves(group, closed, tables, now)
     return True
 
 

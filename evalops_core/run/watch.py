@@ -44,14 +44,13 @@ def watch(engine: Engine, rules: AlertRules, now: datetime, *, scheduled: Mappin
             incident = tables.incidents.open_one("no_data", feature, None, now)
             if incident is not None:
                 opened += 1
-                if incident.state == "firing":
-                    owed.fires("no data", incident, rules.of(feature).recipients)
+                owed.fires("no data", incident, rules.of(feature).recipients)
         messages = 0
         for incident in tables.incidents.listed(limit=_OPEN_AT_MOST):
             if incident.state == "silenced" and not is_silent(incident.silenced_until, now):
-                tables.incidents.unsilence(incident.id)
+                loud = tables.incidents.unsilence(incident.id)
                 if not told(tables.connection, incident.id):  # it began in silence
-                    owed.fires("silence is over", incident, rules.of(incident.feature).recipients)
+                    owed.fires("silence is over", loud, rules.of(incident.feature).recipients)
             elif incident.kind == "no_data" and _is_abandoned(incident, rules, tables, now):
                 why = "no deployment has had its schedule on for 1.5 intervals"
                 tables.incidents.close(incident.id, "accepted", now, reason=why, by="incident_watch_sensor")

@@ -78,7 +78,8 @@ class DriftDays:
         assert kept is not None, "it was inserted above, or was there"  # noqa: S101  # tells the type checker
         return kept
 
-    def decide(self, day_id: int, found: Decision, now: datetime, incident_id: int | None) -> None:
+    def decide(self, day_id: int, found: Decision, now: datetime, incident_id: int | None) -> DriftDay:
+        """The day as it is then."""
         values = {
             **{
                 name: getattr(found, name) for name in ("state", "streak", "drift", "threshold", "rule", "alpha", "why")
@@ -89,6 +90,7 @@ class DriftDays:
             "incident_id": incident_id,
         }
         self._connection.execute(update(DRIFT_CENTROIDS).where(_D.id == day_id).values(**values))
+        return self._all(_days().where(_D.id == day_id))[0]
 
     def before(self, feature: str, day: date, embedding_model: str) -> list[DriftDay]:
         """All decided days before `day`, oldest first."""

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from evalops_core.domain.drift.day import DriftDay, series_name
 from evalops_core.domain.drift.decide import Decision, Measured, baseline_of, decide
 from evalops_core.domain.drift.measure import measure
-from evalops_core.domain.incident import Incident, after_drift, is_silent
+from evalops_core.domain.incident import Incident, after_drift
 from evalops_core.domain.suite import DriftSpec
 from evalops_core.errors import ConfigError
 from evalops_core.run.alert_rules import AlertRules
@@ -70,11 +70,9 @@ def detect_drift(
             elif change == "recovers" and standing is not None:
                 incident, recovered = None, standing.id
                 closed = tables.incidents.close(standing.id, "recovered", now)
-                if not is_silent(closed.silenced_until, now):
-                    owed.resolves("drift", closed, tables)
+                owed.resolves("drift", closed, tables, now)
             owed.write(tables, now)
-        days.decide(today.id, found, now, incident)
-        return Detected(_look(days, feature, day, series)[0], opened=opened, recovered=recovered)
+        return Detected(days.decide(today.id, found, now, incident), opened=opened, recovered=recovered)
 
 
 def _look(days: DriftDays, feature: str, day: date, series: str) -> tuple[DriftDay, Sequence[DriftDay]]:
@@ -117,6 +115,5 @@ def _open(tables: Alerting, feature: str, rules: AlertRules, owed: Owed, now: da
     incident = tables.incidents.open_one("drift", feature, None, now)
     if incident is None:
         return None
-    if incident.state == "firing":
-        owed.fires("drift", incident, rules.of(feature).recipients)
+    owed.fires("drift", incident, rules.of(feature).recipients)
     return incident.id

@@ -4,16 +4,14 @@ What belongs here: gathering them. What does not: other kinds of incidents (lett
 days are an incident's (course).
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine
 
 from evalops_core.domain.drift.day import DriftDay
 from evalops_core.domain.incident import Incident
-from evalops_core.domain.suite import DriftSpec
 from evalops_core.mail.facts import DriftItem, DriftPoint, FarPrompt, ReminderItem, ResolvedItem
-from evalops_core.run.alert_rules import AlertRules
+from evalops_core.run.alert_rules import AlertRules, FeatureAlerts
 from evalops_core.run.drift.course import DriftCourse, days_until, drift_course
 from evalops_core.run.drift.view import farthest_texts
 from evalops_core.run.links import asset_link
@@ -25,11 +23,11 @@ _DAYS = 30  # in the picture
 
 def drift_fired(incident: Incident, engine: Engine, rules: AlertRules) -> DriftItem:
     """Of the day that opened it: what came later is no part of this mail."""
-    with_texts = _shows_texts(incident.feature, rules)
+    alerts = rules.of(incident.feature)
     with reading(engine) as tables:
         day = drift_course(tables.connection, incident).opened
         points = _points(tables.connection, day) if day else ()
-        farthest = _farthest(tables.connection, day, with_texts) if day else ()
+        farthest = _farthest(tables.connection, day, alerts) if day else ()
     return DriftItem(
         incident_id=incident.id,
         feature=incident.feature,
@@ -45,7 +43,7 @@ def drift_fired(incident: Incident, engine: Engine, rules: AlertRules) -> DriftI
         why=day.why if day else "",
         points=points,
         farthest=farthest,
-        texts_included=with_texts is not None,
+        texts_included=alerts.shows_prompts,
         asset_url=_link(incident, rules, day),
     )
 
@@ -94,13 +92,6 @@ def _course(incident: Incident, engine: Engine) -> DriftCourse:
         return drift_course(tables.connection, incident)
 
 
-def _shows_texts(feature: str, rules: AlertRules) -> DriftSpec | None:
-    """The suite's words, where mails may hold texts of cases and it says that people may see what was asked."""
-    alerts = rules.of(feature)
-    shown = alerts.include_texts and alerts.suite is not None and alerts.suite.drift.include_texts
-    return alerts.suite.drift if shown and alerts.suite else None
-
-
 def _points(connection: Connection, until: DriftDay) -> tuple[DriftPoint, ...]:
     return tuple(
         DriftPoint(day=day.day, drift=day.drift, threshold=day.threshold, state=day.state)
@@ -109,9 +100,9 @@ def _points(connection: Connection, until: DriftDay) -> tuple[DriftPoint, ...]:
     )
 
 
-def _farthest(connection: Connection, day: DriftDay, with_texts: DriftSpec | None) -> tuple[FarPrompt, ...]:
+def _farthest(connection: Connection, day: DriftDay, alerts: FeatureAlerts) -> tuple[FarPrompt, ...]:
     """A trace that retention took has no text."""
-    texts: Mapping[str, str | None] = farthest_texts(connection, day, with_texts) if with_texts else {}
+    texts = farthest_texts(connection, day, alerts) or {}
     return tuple(
         FarPrompt(trace_id=far.trace_id, distance=far.distance, text=texts.get(far.trace_id)) for far in day.farthest
     )

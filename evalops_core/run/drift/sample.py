@@ -16,7 +16,7 @@ from evalops_core.domain.drift.centroid import centroid
 from evalops_core.domain.drift.day import DriftDay, series_name
 from evalops_core.domain.suite import DriftSpec
 from evalops_core.domain.trace import user_text
-from evalops_core.errors import CallError, PermanentError
+from evalops_core.errors import CallError
 from evalops_core.store.drift import DriftDays
 from evalops_core.store.traces import Traces
 
@@ -93,12 +93,11 @@ async def _embedded(model: EmbeddingModel, texts: Sequence[str]) -> "NDArray[np.
         try:
             return (await model.embed([_cut(text, longest) for text in texts])).vectors
         except CallError as error:
-            kind = PermanentError if isinstance(error, PermanentError) else type(error)
             status = f" with status {error.status}" if error.status else ""
             words = (
                 f"{model.name} did not embed the day's prompts: its endpoint failed{status}, whose words are left out"
             )
-            failed = kind(words, attempts=error.attempts, status=error.status, maybe_billed=error.maybe_billed)
+            failed = type(error)(words, attempts=error.attempts, status=error.status, maybe_billed=error.maybe_billed)
             if error.status not in _TOO_LONG:
                 break
     # Outside of the handler, so that the endpoint's answer is no part of it.

@@ -1,7 +1,7 @@
 """What people are shown of a day of drift beside the day itself.
 
-What belongs here: the days around it, and the texts of the prompts that stand out. What does not: whether texts may be
-shown (the suite and the settings), showing.
+What belongs here: the days around it, and the texts of the prompts that stand out. What does not: whether they may be
+shown (alert_rules), showing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Engine
 
 from evalops_core.domain.drift.day import DriftDay
-from evalops_core.domain.suite import DriftSpec
 from evalops_core.domain.trace import user_text
+from evalops_core.run.alert_rules import FeatureAlerts
 from evalops_core.store.drift import DriftDays
 from evalops_core.store.traces import Traces
 
@@ -24,8 +24,14 @@ def recent_days(engine: Engine, day: DriftDay) -> Sequence[DriftDay]:
     return [day, *reversed(before[-_SHOWN + 1 :])]
 
 
-def farthest_texts(over: Engine | Connection, day: DriftDay, spec: DriftSpec) -> Mapping[str, str | None]:
-    """What was asked in the traces farthest from the baseline, by trace; None where retention has taken it."""
+def farthest_texts(over: Engine | Connection, day: DriftDay, alerts: FeatureAlerts) -> Mapping[str, str | None] | None:
+    """What was asked in the traces farthest from the baseline, by trace, each None where retention has taken it.
+
+    None where people may not see it.
+    """
+    if not alerts.shows_prompts or alerts.suite is None:
+        return None
+    message = alerts.suite.drift.message
     traces = [far.trace_id for far in day.farthest]
     found = Traces(over).texts(traces)
-    return {trace: user_text(found[trace], spec.message) if trace in found else None for trace in traces}
+    return {trace: user_text(found[trace], message) if trace in found else None for trace in traces}

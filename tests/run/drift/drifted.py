@@ -58,11 +58,10 @@ class Drifted:
             if change == "opens":
                 incident = tables.incidents.open_one("drift", feature, None, now)
                 assert incident is not None
-                if incident.state == "firing":
-                    owed.fires("drift", incident, [TEAM])
+                owed.fires("drift", incident, [TEAM])
             elif change == "recovers":
                 assert incident is not None
-                owed.resolves("drift", incident, tables)
+                owed.resolves("drift", incident, tables, now)
                 incident = tables.incidents.close(incident.id, "recovered", now)
             part_of = incident.id if incident is not None and incident.is_open else None
             days.decide(today.id, found, now, part_of)
