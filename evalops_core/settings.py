@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from evalops_core.errors import ConfigError
 
 EMBEDDED = "embedded"
+GateScope = Literal["all", "feature"]
 SHIPPED_SUITES = Path(__file__).parent / "suites" / "shipped"
 
 
@@ -65,6 +66,10 @@ class Settings(BaseSettings):
     )
     dagster_database_url: SecretStr | None = Field(
         default=None, description="Where Dagster keeps its own tables; without it, schema `dagster` beside the store's."
+    )
+    lock_database_url: SecretStr | None = Field(
+        default=None,
+        description="The store's database without a pooler in between, for the gate's lock; `database_url` without it.",
     )
 
     model: str | None = Field(default=None, description="Model for suites that name none; the embedded one without it.")
@@ -173,6 +178,10 @@ class Settings(BaseSettings):
     windows_since: datetime | None = Field(
         default=None,
         description="First window that the UI offers; without it, the one in which the database was created.",
+    )
+    gate_scope: GateScope = Field(
+        default="all",
+        description="How many eval runs may go on at once: one (`all`), or one of each feature (`feature`).",
     )
     gate_wait_s: float = Field(
         default=60.0, ge=0, description="How long an eval run waits for another deployment's to end, in seconds."

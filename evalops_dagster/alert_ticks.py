@@ -26,7 +26,7 @@ from evalops_dagster.features import COVERAGE
 from evalops_dagster.jobs import job_name
 from evalops_dagster.schedule_ticks import over_budget
 from evalops_dagster.schedules import schedule_name
-from evalops_dagster.tags import CONFIRMS, ROOT_RUN
+from evalops_dagster.tags import CONFIRMS, GATE, ROOT_RUN, gate_tag
 from evalops_dagster.trend import TREND
 from evalops_dagster.trend_pages import refreshed
 from evalops_dagster.verdict_pages import delivery_facts, evaluation, given_up
@@ -40,7 +40,7 @@ def judge_new_scores(
 ) -> dg.SensorResult:
     """The cursor is the last verdict that this Dagster was told of."""
     with _workshop(given) as workshop:
-        rules = alert_rules(workshop.settings, suites)
+        rules, scope = alert_rules(workshop.settings, suites), workshop.settings.gate_scope
         looked = detect(
             workshop.engine,
             rules,
@@ -53,7 +53,7 @@ def judge_new_scores(
         known = [judged for judged in news if judged.feature in suites]
         shown = refreshed(workshop, suites, (judged.feature for judged in known))
     return dg.SensorResult(
-        run_requests=[_second_run(run, suites[run.feature]) for run in looked.to_confirm],
+        run_requests=[_second_run(run, suites[run.feature], scope) for run in looked.to_confirm],
         asset_events=[*(evaluation(judged, rules) for judged in known), *shown],
         skip_reason=None if looked.to_confirm else _in_words(looked),
         cursor=str(max((judged.id for judged in news), default=told or 0)),
@@ -107,7 +107,7 @@ def obstacle(run: EvalRun, suite: Suite | None, workshop: Workshop) -> str | Non
     return spent and f"it is over its budget: {spent}"
 
 
-def _second_run(run: EvalRun, suite: Suite) -> dg.RunRequest:
+def _second_run(run: EvalRun, suite: Suite, gate_scope: str) -> dg.RunRequest:
     """Of that feature alone, by hand as the trend sees it, and behind the same gate."""
     score = score_key(run.feature)
     return dg.RunRequest(
@@ -116,7 +116,7 @@ def _second_run(run: EvalRun, suite: Suite) -> dg.RunRequest:
         partition_key=run.partition_key,
         asset_selection=[dg.AssetKey([run.feature, step]) for step in ("responses", "judgments", "eval_score")],
         asset_check_keys=[dg.AssetCheckKey(score, COVERAGE)],
-        tags={CONFIRMS: str(run.id)},
+        tags={CONFIRMS: str(run.id)} | ({} if gate_scope == "all" else {GATE: gate_tag(run.feature)}),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
-from evalops_core.settings import load_settings
+from evalops_core.settings import GateScope, load_settings
 from evalops_core.wiring import installed_since, read_suites
 from evalops_dagster.alert_sensors import alert_sensors
 from evalops_dagster.checks import delivery_check, regression_check
@@ -38,17 +38,19 @@ def build_definitions(
     reaper: dg.SensorDefinition | None = None,
     sensors_every_s: int = 15,
     hand_over: "Callable[..., Delivery] | None" = None,
+    gate_scope: GateScope = "all",
 ) -> dg.Definitions:
     """Everything for `suites`, whose windows start with the one that holds `since`.
 
     `broken` maps features whose suite cannot be used to the reason. `workshop` takes the place of the one that each
     Dagster run and each tick opens for itself, `reaper` that of the sensor with the usual patience; `sensors_every_s`
     is how often the sensors of scores and mails look, and `hand_over` takes the place of `run.deliver.deliver`.
+    `gate_scope` is that of the settings: it says which pool each feature's runs queue for.
     """
-    chains = [asset for suite in suites.values() for asset in feature_assets(suite, since)]
+    chains = [asset for suite in suites.values() for asset in feature_assets(suite, since, gate_scope)]
     drift = [asset for suite in suites.values() for asset in drift_assets(suite, since)]
     checks = [*(regression_check(feature) for feature in suites), delivery_check(TREND)]
-    jobs = eval_jobs(suites.values(), TREND, checks)
+    jobs = eval_jobs(suites.values(), TREND, checks, gate_scope)
     return dg.Definitions(
         assets=[
             *chains,
@@ -67,7 +69,7 @@ def build_definitions(
         sensors=[reaper or gate_reaper(), *alert_sensors(suites, jobs, workshop, sensors_every_s, hand_over)],
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
-            "gate": gate_resource,
+            "gate": gate_resource(suites),
             "drift_gate": drift_gate_resource,
             "trend_frames": trend_frames,
         },
@@ -81,8 +83,10 @@ def defs() -> dg.Definitions:
     """The features of EVALOPS_SUITES, against the database of the settings."""
     settings = load_settings()
     suites = read_suites(settings)
+    since = installed_since(settings)  # asked in any case: a code location that loads has the schema that it needs
     return build_definitions(
         suites=suites.usable,
         broken=suites.broken,
-        since=settings.windows_since or installed_since(settings),
+        since=settings.windows_since or since,
+        gate_scope=settings.gate_scope,
     )

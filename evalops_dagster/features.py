@@ -12,14 +12,16 @@ from typing import Any, cast
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
+from evalops_core.settings import GateScope
 from evalops_dagster.partitions import window_partitions
-from evalops_dagster.pool import POOL
+from evalops_dagster.pool import eval_pool
 
 COVERAGE = "coverage"
 
 
-def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinition]:
-    """The four assets of a feature; windows start with the one that holds `since`."""
+def feature_assets(suite: Suite, since: datetime, gate_scope: GateScope = "all") -> Sequence[dg.AssetsDefinition]:
+    """The four assets of a feature; windows start with the one that holds `since`, and `gate_scope` says whether its
+    runs queue with those of other features."""
     feature = suite.feature
     common: dict[str, Any] = {
         "key_prefix": feature,
@@ -30,7 +32,7 @@ def feature_assets(suite: Suite, since: datetime) -> Sequence[dg.AssetsDefinitio
     windowed: dict[str, Any] = {
         **common,
         "partitions_def": window_partitions(suite.interval_hours, since),
-        "pool": POOL,
+        "pool": eval_pool(feature, gate_scope),
         "required_resource_keys": {"evalops", "gate"},
     }
     model = suite.model.name or "the configured model"

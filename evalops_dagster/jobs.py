@@ -9,6 +9,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from evalops_core.domain.suite import Suite
+from evalops_core.settings import GateScope
+from evalops_dagster.tags import GATE
 
 _STEPS = ("golden_cases", "responses", "judgments", "eval_score", "trend")
 _NAMES = {1: "eval_hourly", 24: "eval_daily", 168: "eval_weekly"}
@@ -19,11 +21,14 @@ def job_name(interval_hours: int) -> str:
 
 
 def eval_jobs(
-    suites: Iterable[Suite], trend: dg.AssetKey, reported: Sequence[dg.AssetChecksDefinition] = ()
+    suites: Iterable[Suite],
+    trend: dg.AssetKey,
+    reported: Sequence[dg.AssetChecksDefinition] = (),
+    gate_scope: GateScope = "all",
 ) -> Sequence[UnresolvedAssetJobDefinition]:
     """Each job evaluates all features of its interval and refreshes the trend; select assets to launch it for some.
 
-    `reported` are checks that are left out of it.
+    `reported` are checks that are left out of it. With the gate's scope `feature` its runs may overlap.
     """
     features: dict[int, list[str]] = {}
     for suite in suites:
@@ -36,7 +41,7 @@ def eval_jobs(
             - dg.AssetSelection.checks(*reported),
             description=f"Evaluates {', '.join(names)} for a window of {hours} h.",
             executor_def=dg.in_process_executor,
-            tags={"evalops/gate": "eval"},
+            tags={GATE: "eval"} if gate_scope == "all" else {},
         )
         for hours, names in sorted(features.items())
     ]

@@ -3,14 +3,16 @@
 What belongs here: opening them for a Dagster run and closing them with it. What does not: what they do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
+from evalops_dagster.jobs import job_name
 
 if TYPE_CHECKING:
     from evalops_core.wiring import Gate, Held, Workshop
@@ -24,13 +26,19 @@ def workshop_resource(_: dg.InitResourceContext) -> "Iterator[Workshop]":
         yield workshop
 
 
-@dg.resource(
-    required_resource_keys={"evalops"},
-    description="The lock in PostgreSQL that lets one eval run at a time through, whichever deployment it belongs to.",
-)
-def gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
-    """Held from before the first step that needs it until after the last; freed with the process at the latest."""
-    yield from _held(context, lambda workshop: workshop.gate())
+def gate_resource(suites: Mapping[str, Suite]) -> dg.ResourceDefinition:
+    """The gate for runs of a code location with these suites."""
+
+    @dg.resource(
+        required_resource_keys={"evalops"},
+        description="The lock in PostgreSQL that lets one eval run at a time through, or one of each feature, "
+        "whichever deployment it belongs to.",
+    )
+    def gate(context: dg.InitResourceContext) -> "Iterator[Held]":
+        """Held from before the first step that needs it until after the last; freed with the process at the latest."""
+        yield from _held(context, lambda workshop: workshop.gate_of(_evaluated(context.run, suites)))
+
+    return gate
 
 
 @dg.resource(
@@ -38,7 +46,7 @@ def gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
     description="The lock in PostgreSQL that lets one day of drift at a time through, beside whatever eval run.",
 )
 def drift_gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
-    """As `gate_resource`."""
+    """As the gate of eval runs."""
 
     def gate(workshop: "Workshop") -> "Gate":
         from evalops_core.wiring import drift_gate
@@ -46,6 +54,14 @@ def drift_gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
         return drift_gate(workshop)
 
     yield from _held(context, gate)
+
+
+def _evaluated(run: dg.DagsterRun | None, suites: Mapping[str, Suite]) -> Collection[str]:
+    """The features that the run may evaluate: of its assets, or where it has no selection, all of its job."""
+    if run is None or run.asset_selection is None:
+        job = run and run.job_name
+        return [name for name, suite in suites.items() if job_name(suite.interval_hours) == job] or suites
+    return set(suites) & {key.path[0] for key in run.asset_selection}
 
 
 def _held(context: dg.InitResourceContext, of: "Callable[[Workshop], Gate]") -> "Iterator[Held]":

@@ -48,7 +48,7 @@ def _schedule(
         description=f"Evaluates {', '.join(suite.feature for suite in suites)} once in every window of {hours} h. "
         "Looks every hour what is due. Needs EVALOPS_SCHEDULED_ENABLED=true besides being switched on here.",
     )
-    def eval_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def eval_schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         from evalops_dagster.schedule_ticks import tick
 
         return tick(context, job.name, suites, given)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from evalops_core.settings import load_settings
-from evalops_dagster.pool import POOLS
+from evalops_dagster.pool import is_gated
 from evalops_dagster.tags import BY_COMMAND
 
 GRACE = timedelta(seconds=60)  # a run has started before it opens its session
@@ -66,7 +66,7 @@ def _gated(record: dg.RunRecord) -> bool:
     """Whether the run holds a gate while it works; runs of the command have no place in the queue, but a tag."""
     run = record.dagster_run
     pools = run.run_op_concurrency.all_pools if run.run_op_concurrency else None
-    return not set(POOLS).isdisjoint(pools or ()) or BY_COMMAND in run.tags
+    return is_gated(pools or ()) or BY_COMMAND in run.tags
 
 
 def _settled(record: dg.RunRecord, grace: timedelta) -> bool:

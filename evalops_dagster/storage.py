@@ -4,7 +4,7 @@ What belongs here: telling dagster-postgres where to connect. `dagster.yaml` nam
 commands and `evalops dev` see the same instance without any variable to export.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
@@ -12,9 +12,10 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from sqlalchemy import select
 
-from evalops_core.settings import load_settings
+from evalops_core.errors import ConfigError
+from evalops_core.settings import Settings, load_settings
 from evalops_core.wiring import dagster_url
-from evalops_dagster.pool import POOLS
+from evalops_dagster.pool import POOLS, eval_pool
 
 
 class EvalOpsStorage(DagsterPostgresStorage):
@@ -31,18 +32,20 @@ class EvalOpsStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "EvalOpsStorage":
-        url = dagster_url(load_settings(), create=lambda url: cls._create_tables(url.get_secret_value()))
+        settings = load_settings()
+        url = dagster_url(settings, create=lambda url: cls._create_tables(url.get_secret_value()))
         storage = cls(postgres_url=url.get_secret_value(), should_autocreate_tables=True, inst_data=inst_data)
-        for pool in sorted(set(POOLS) - cls._pools(storage)):
+        wanted = {*POOLS, *(eval_pool(feature, settings.gate_scope) for feature in _features(settings))}
+        for pool in sorted(wanted - cls._pools(storage, wanted)):
             storage.event_log_storage.set_concurrency_slots(pool, 1)
         return storage
 
     @staticmethod
-    def _pools(storage: DagsterPostgresStorage) -> set[str]:
+    def _pools(storage: DagsterPostgresStorage, wanted: Collection[str]) -> set[str]:
         """By one query, for every process of Dagster's asks at its start: `get_pool_limits` makes a dozen, of 60 ms."""
         limits = ConcurrencyLimitsTable.c
         event_log = cast("PostgresEventLogStorage", storage.event_log_storage)
-        query = select(limits.concurrency_key).where(limits.concurrency_key.in_(POOLS), limits.limit.is_not(None))
+        query = select(limits.concurrency_key).where(limits.concurrency_key.in_(wanted), limits.limit.is_not(None))
         with event_log.index_connection() as connection:
             return set(connection.scalars(query))
 
@@ -50,3 +53,16 @@ class EvalOpsStorage(DagsterPostgresStorage):
     def _create_tables(cls, url: str) -> None:
         """dagster-postgres does so on its first connection."""
         cls(postgres_url=url, should_autocreate_tables=True).event_log_storage.dispose()
+
+
+def _features(settings: Settings) -> Iterable[str]:
+    """Those whose runs queue by themselves. Web server and daemon need not have the suites' folders: the first tick
+    that starts something makes what is missing."""
+    if settings.gate_scope == "all":
+        return ()
+    from evalops_core.suites.loader import find_suites
+
+    try:
+        return find_suites(settings.suites)
+    except ConfigError:
+        return ()

@@ -16,6 +16,8 @@ NO_CACHE = "evalops/no_cache"  # `true`: the judge is asked even what it was ask
 ROOT_RUN = "dagster/root_run_id"
 DRIFT_OF = "evalops/drift_of"  # the feature whose day a scheduled run looks at
 BY_COMMAND = "evalops/command"
+GATE = "evalops/gate"  # runs with the same value do not overlap: `eval`, or `gate_tag` of a run of one feature
+_ONE = "eval:"
 RETRY_NUMBER = "dagster/retry_number"
 BY_HAND = ("dagster/from_ui", "dagster/backfill")  # set by Dagster itself on what a person launches in the UI
 
@@ -56,3 +58,13 @@ def read_tags(run_id: str, tags: Mapping[str, str]) -> RunTags:
         confirms=int(tags[CONFIRMS]) if tags.get(CONFIRMS, "").isdecimal() else None,
         use_cache=no_cache == "false",
     )
+
+
+def gate_tag(feature: str) -> str:
+    """The value of `GATE` for a run of that feature alone."""
+    return f"{_ONE}{feature}"
+
+
+def feature_of(tag: str) -> str | None:
+    """The feature of which that tag's run is alone; None where it may be of several."""
+    return tag.removeprefix(_ONE) if tag.startswith(_ONE) else None

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg2.extensions
@@ -55,7 +56,8 @@ class DirectSession:
     DatabaseError where it cannot be opened, is lost, or the server refuses a statement.
     """
 
-    def __init__(self, url: SecretStr, application_name: str) -> None:
+    def __init__(self, url: SecretStr, application_name: str, *, configured: bool = True) -> None:
+        """Where it is not known that the server's side is its own, `configured` later: settings would be another's."""
         _guard_forks()
         engine = make_engine(
             url,
@@ -74,23 +76,33 @@ class DirectSession:
             if forks == len(_FORKS):
                 break
             self.close()  # a child forked off meanwhile has a copy that nobody took from it
-        try:
-            self.row(_CONFIGURE, names=list(_SERVER), settings=list(_SERVER.values()))
-            with contextlib.suppress(DBAPIError):  # not every platform's server can look after its client in a query
-                self._connection.execute(
-                    text(
-                        "SELECT set_config(name, '1s', false) FROM pg_settings"
-                        " WHERE name = 'client_connection_check_interval'"
-                    )
+        if configured:
+            try:
+                self.configure()
+            except BaseException:
+                self.close()
+                raise
+
+    def configure(self) -> None:
+        """The server's side: it notices within seconds that its client is gone, and no statement may hang."""
+        self.row(_CONFIGURE, names=list(_SERVER), settings=list(_SERVER.values()))
+        with contextlib.suppress(DBAPIError):  # not every platform's server can look after its client in a query
+            self._connection.execute(
+                text(
+                    "SELECT set_config(name, '1s', false) FROM pg_settings"
+                    " WHERE name = 'client_connection_check_interval'"
                 )
-        except BaseException:
-            self.close()
-            raise
+            )
 
     def row(self, statement: str, **parameters: Any) -> Row[Any] | None:
         """The first row of what the statement gives."""
+        rows = self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    def rows(self, statement: str, **parameters: Any) -> Sequence[Row[Any]]:
+        """All rows of what the statement gives."""
         try:
-            return self._connection.execute(text(statement), parameters).first()
+            return self._connection.execute(text(statement), parameters).all()
         except DBAPIError as error:
             raise DatabaseError(f"the database refused: {str(error.orig).strip()}") from error
 

@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -48,11 +48,12 @@ _POLITE_S = 2.0
 class Gate:
     """The gate called `name` in the database of `url`, which must lead to the server itself or to a pool of sessions.
 
-    Gates with different names have nothing to do with each other. Nothing is connected until it is asked for.
+    Gates with different names have nothing to do with each other. With `parts` it is those parts of the gate alone: who
+    holds others does not stand in the way, who holds the whole does. Nothing is connected until it is asked for.
     """
 
-    def __init__(self, url: SecretStr, name: str = "evalops") -> None:
-        self._url, self._lock = url, GateLock(name)
+    def __init__(self, url: SecretStr, name: str = "evalops", parts: Collection[str] = ()) -> None:
+        self._url, self._lock = url, GateLock(name, tuple(parts))
 
     @contextmanager
     def hold(self, run: str, *, wait_s: float, said: Callable[[str], None] | None = None) -> "Generator[Held]":
@@ -75,9 +76,13 @@ class Gate:
             keeper.release()
 
     def holder(self) -> Holder | None:
-        """Who holds it now; None while it is free."""
+        """Who stands in the way of taking it, the longest of several; None while it is free."""
+        return next(iter(self.holders()), None)
+
+    def holders(self) -> list[Holder]:
+        """All who stand in the way of taking it, the longest first."""
         with closing(DirectSession(self._url, "evalops")) as session:
-            return self._lock.holder(session)
+            return self._lock.holders(session)
 
     def runs_present(self) -> frozenset[str]:
         """The ids of the runs that hold a gate of this database or wait for one: those whose process lives."""
@@ -183,9 +188,11 @@ class _Keeper:
 
     def _keep(self) -> None:
         try:
-            with closing(DirectSession(self._url, self._name)) as session:
+            with closing(DirectSession(self._url, self._name, configured=False)) as session:
                 self._session = session
-                refuse_pooled(session)
+                with closing(DirectSession(self._url, "evalops", configured=False)) as beside:
+                    refuse_pooled(session, beside)
+                session.configure()
                 pid = self._take(session)
                 if pid is not None:
                     self._watch(session, pid)
@@ -202,7 +209,8 @@ class _Keeper:
                 return pid
             left = self._deadline - time.monotonic()
             if left <= 0 or not told:
-                holder = self._lock.holder(session)  # None if it has just left, and then it is worth another try
+                # None if it has just left, and then it is worth another try
+                holder = next(iter(self._lock.holders(session)), None)
                 if holder and left <= 0:
                     raise GateHeldError(holder, self._wait_s)
                 if left <= -_POLITE_S:

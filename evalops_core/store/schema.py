@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg2.errors
 from sqlalchemy import Connection, Engine, func, inspect, select, text
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.schema import CreateSchema
 
 from evalops_core.errors import DatabaseError
@@ -28,7 +30,8 @@ def upgrade(engine: Engine, to: str = "head") -> list[str]:
     """Applies what is missing up to `to` (a revision or its prefix) and returns those revisions, oldest first.
 
     All of it is one transaction, so that a failure leaves the database as it was; of several processes that upgrade at
-    once, one does and the others find nothing to do. DatabaseError where the database is newer than this version.
+    once, one does and the others find nothing to do. DatabaseError where the database is newer than this version, or
+    the role may not change it.
     """
 
     def apply(connection: Connection, config: "Config") -> None:
@@ -83,11 +86,20 @@ def _migrate(engine: Engine, apply: "Callable[[Connection, Config], None]") -> l
     def record(*, step: Any, **_: Any) -> None:
         done.append(str(step.up_revision_id))
 
-    with _ALEMBIC, engine.begin() as connection:
-        connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-        config = _config()
-        config.attributes |= {"connection": connection, "on_version_apply": record}
-        apply(connection, config)
+    try:
+        with _ALEMBIC, engine.begin() as connection:
+            connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+            config = _config()
+            config.attributes |= {"connection": connection, "on_version_apply": record}
+            apply(connection, config)
+    except ProgrammingError as error:
+        if not isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            raise
+        role = engine.url.username
+        raise DatabaseError(
+            f"the role {role} may not change the schema ({str(error.orig).splitlines()[0]}): it has to own schema "
+            f"{SCHEMA}; `CREATE SCHEMA {SCHEMA} AUTHORIZATION {role}`, run by an administrator, makes it"
+        ) from None
     return done
 
 

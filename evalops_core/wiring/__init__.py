@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from evalops_core.store.gate import Gate, GateError, Held
     from evalops_core.wiring.alerts import alert_rules, mailer_of
     from evalops_core.wiring.connections import connect
+    from evalops_core.wiring.dagster_tables import dagster_url
     from evalops_core.wiring.database import (
-        dagster_url,
+        check_store,
         embedded_server,
         installed_since,
         open_store,
@@ -36,6 +37,7 @@ __all__ = [
     "TraceWriter",
     "Workshop",
     "alert_rules",
+    "check_store",
     "connect",
     "dagster_url",
     "drift_gate",
@@ -63,8 +65,9 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
     _MODULES = {
         "evalops_core.store.gate": ("Gate", "GateError", "Held"),
         "evalops_core.wiring.alerts": ("alert_rules", "mailer_of"),
+        "evalops_core.wiring.dagster_tables": ("dagster_url",),
         "evalops_core.wiring.database": (
-            "dagster_url",
+            "check_store",
             "embedded_server",
             "installed_since",
             "open_store",

@@ -1,27 +1,30 @@
-"""Where the tables are: the eval store's and Dagster's.
+"""Where the eval store is, and the lock beside it.
 
-What belongs here: which database, and in which state it must be. What does not: connections (store), the embedded
-server's life (postgres).
+What belongs here: which database, and in which state it must be. What does not: Dagster's tables (dagster_tables),
+connections (store), the embedded server's life (postgres).
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, func, make_url, select, text
+from sqlalchemy import Engine, Row, text
+from sqlalchemy.pool import NullPool
 
+from evalops_core.errors import ConfigError
 from evalops_core.settings import Settings
 from evalops_core.store.deployment import installed_at
-from evalops_core.store.engine import make_engine, normalise_url
+from evalops_core.store.engine import make_engine
+from evalops_core.store.gate import Gate
 from evalops_core.store.schema import current, ensure_current, head, upgrade
 
 if TYPE_CHECKING:
     from evalops_core.postgres.server import EmbeddedServer
 
-_CREATION_LOCK = 0x64616773746572  # "dagster"; held by the one process that makes Dagster's tables
+_CHECK_WAIT_S = 10.0
 # Whether a server that this process asks for stays when the process is gone; see `while_needed`.
 _KEEP: ContextVar[bool] = ContextVar("keep", default=True)
 
@@ -87,6 +90,22 @@ def store_revision(settings: Settings) -> tuple[str | None, str]:
         engine.dispose()
 
 
+def check_store(settings: Settings) -> str:
+    """The revision of a store that can be used: its schema is the one that this version needs, and its gate excludes.
+
+    DatabaseError, GateError or ConfigError with what to do otherwise. Nothing is upgraded.
+    """
+    url = store_url(settings)
+    engine = make_engine(url)
+    try:
+        ensure_current(engine)
+        with Gate(lock_url(settings, url, engine), "evalops db check").hold("check", wait_s=_CHECK_WAIT_S) as held:
+            held.verify()
+        return head()
+    finally:
+        engine.dispose()
+
+
 def installed_since(settings: Settings) -> datetime:
     """When the store was created: windows before it have nothing to show."""
     engine = open_store(settings)
@@ -96,40 +115,23 @@ def installed_since(settings: Settings) -> datetime:
         engine.dispose()
 
 
-def dagster_url(settings: Settings, create: Callable[[SecretStr], None]) -> SecretStr:
-    """Where Dagster keeps its tables: its own database if there is one, else schema `dagster` beside the store's.
+def lock_url(settings: Settings, store: SecretStr, engine: Engine) -> SecretStr:
+    """Where the gate's lock is: the store's URL, or the one of the settings beside a pooler.
 
-    That schema is there with everything that `create` makes in it, or not at all: it is made under another name, for
-    Dagster makes its tables one by one and would never complete those of a process that was killed meanwhile.
+    ConfigError where that leads to another server or database than `engine`: two deployments with different ones would
+    not exclude each other, and nobody would notice.
     """
-    if settings.dagster_database_url is not None:
-        return SecretStr(normalise_url(settings.dagster_database_url))
-    url = normalise_url(store_url(settings))
-    engine = make_engine(SecretStr(url))
-    try:
-        with engine.begin() as connection:
-            if _has_dagster(connection):
-                return _in_schema(url, "dagster")
-            connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
-            if not _has_dagster(connection):
-                with engine.begin() as beside:
-                    beside.execute(text("DROP SCHEMA IF EXISTS dagster_unfinished CASCADE"))
-                    beside.execute(text("CREATE SCHEMA dagster_unfinished"))
-                create(_in_schema(url, "dagster_unfinished"))
-                connection.execute(text("ALTER SCHEMA dagster_unfinished RENAME TO dagster"))
-    finally:
-        engine.dispose()
-    return _in_schema(url, "dagster")
-
-
-def _has_dagster(connection: Connection) -> bool:
-    # Not to_regnamespace: within a transaction it goes on giving its first answer, from a cache.
-    return bool(connection.scalar(text("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'dagster')")))
-
-
-def _in_schema(url: str, schema: str) -> SecretStr:
-    """The URL whose sessions find and make their tables in `schema`."""
-    parsed = make_url(url)
-    given = parsed.query.get("options", "")
-    options = " ".join([*([given] if isinstance(given, str) else given), f"-csearch_path={schema}"]).strip()
-    return SecretStr(parsed.update_query_dict({"options": options}).render_as_string(hide_password=False))
+    if settings.lock_database_url is None:
+        return store
+    direct = make_engine(settings.lock_database_url, poolclass=NullPool)
+    places: list[Row[Any]] = []
+    for one in (engine, direct):
+        with one.connect() as connection:
+            places.append(connection.execute(text("SELECT current_database(), pg_postmaster_start_time()")).one())
+    if places[0] != places[1]:
+        raise ConfigError(
+            f"leads to database {places[1][0]}, which is not the store's {places[0][0]} on the same server; set it to "
+            "the store's own database, without the pooler",
+            key="EVALOPS_LOCK_DATABASE_URL",
+        )
+    return settings.lock_database_url

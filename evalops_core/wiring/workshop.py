@@ -4,11 +4,11 @@ What belongs here: putting collaborators together. What does not: what they do.
 """
 
 import subprocess
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -31,8 +31,10 @@ from evalops_core.store.outbox import Outbox
 from evalops_core.store.results import CaseResults
 from evalops_core.store.runs import EvalRuns
 from evalops_core.store.spend import SpendLedger
-from evalops_core.wiring.database import open_store
+from evalops_core.wiring.database import lock_url, open_store
 from evalops_core.wiring.models import embedding_ref, judge_ref, model_ref, price_of, scorers_version
+
+EVAL_GATE = "evalops"
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,21 @@ class Workshop:
     tools: Tools
     report: Report | None = None
 
-    def gate(self, name: str = "evalops") -> Gate:
-        """The gate in front of this store's eval runs, or another one, by its name."""
-        return Gate(SecretStr(self.engine.url.render_as_string(hide_password=False)), name)
+    def gate(self, name: str = EVAL_GATE) -> Gate:
+        """The whole gate in front of this store's eval runs, or another one, by its name.
+
+        ConfigError where `lock_database_url` leads elsewhere than to the store's database.
+        """
+        return Gate(self._lock_url, name)
+
+    def gate_of(self, features: Collection[str]) -> Gate:
+        """The gate for eval runs of these features: the whole one, or their parts of it, as `gate_scope` says."""
+        return Gate(self._lock_url, EVAL_GATE, features if self.settings.gate_scope == "feature" else ())
+
+    @cached_property
+    def _lock_url(self) -> SecretStr:
+        url = SecretStr(self.engine.url.render_as_string(hide_password=False))
+        return lock_url(self.settings, url, self.engine)
 
     def outbox(self) -> Outbox:
         """The messages that are owed to people."""

@@ -44,6 +44,24 @@ def current() -> None:
     typer.echo(f"{revision or 'empty'} (this version needs {needed})")
 
 
+@app.command(short_help="Say whether the database can be used, or what to do.")
+def check() -> None:
+    """Say whether EvalOps can use the database: it answers, its schema is this version's, and its gate excludes.
+
+    Exit code 1 with a sentence that says what to do otherwise; nothing is changed. `evalops doctor` looks at more.
+
+    \b
+      evalops db check && evalops run
+    """
+    from evalops_core.settings import load_settings
+    from evalops_core.wiring import check_store, while_needed
+
+    settings = load_settings()
+    with while_needed(settings):
+        revision = check_store(settings)
+    typer.echo(f"the database is at {revision}, as this version needs, and the gate's lock works")
+
+
 @app.command(short_help="Print the store's URL, password included, for psql.")
 def url() -> None:
     """Print the eval store's URL, password included, for psql and dashboards; the embedded server stays up.

@@ -17,7 +17,8 @@ def gate() -> None:
 
 @app.command()
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Print whether the gate is free, or which run holds it, since when, and on which host.
+    """Print whether the gate is free, or which run holds it, since when, and on which host; with
+    EVALOPS_GATE_SCOPE=feature each run that holds a part of it, and for which features.
 
     Nothing needs to be done about a gate that is held: it is free again when the run's process ends, however it ends.
 
@@ -26,21 +27,32 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
     import json
 
     from evalops_core.settings import load_settings
-    from evalops_core.wiring import open_workshop, while_needed
+    from evalops_core.wiring import open_workshop, read_suites, while_needed
 
     settings = load_settings()
+    by_feature = settings.gate_scope == "feature"
     with while_needed(settings), open_workshop(settings) as workshop:
-        holder = workshop.gate().holder()
-        waiting = workshop.gate().runs_present() - ({holder.run} if holder else set())
+        gate = workshop.gate_of(read_suites(settings).usable if by_feature else ())
+        holders = gate.holders()
+        waiting = gate.runs_present() - {holder.run for holder in holders}
     if as_json:
-        held = holder and {
-            "run": holder.run,
-            "host": holder.host,
-            "since": holder.since and holder.since.isoformat(),
-            "pid": holder.pid,
-        }
-        typer.echo(json.dumps({"held": held, "waiting": sorted(run for run in waiting if run)}, indent=2))
+        held = [
+            {
+                "run": holder.run,
+                "host": holder.host,
+                "since": holder.since and holder.since.isoformat(),
+                "pid": holder.pid,
+                **({"features": holder.parts} if by_feature else {}),
+            }
+            for holder in holders
+        ]
+        found = {"held": held[0] if held else None} if not by_feature else {"scope": "feature", "held": held}
+        typer.echo(json.dumps({**found, "waiting": sorted(run for run in waiting if run)}, indent=2))
         return
-    typer.echo("the gate is free" if holder is None else f"the gate is held by {holder}")
+    if not holders:
+        typer.echo("the gate is free")
+    for holder in holders:
+        what = f"the gate of {', '.join(holder.parts)}" if holder.parts else "the gate"
+        typer.echo(f"{what} is held by {holder}")
     for run in sorted(run for run in waiting if run):
         typer.echo(f"run {run} waits for it")

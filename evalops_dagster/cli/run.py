@@ -130,7 +130,10 @@ def _evaluate(suite: "Suite", settings: "Settings", instance: "DagsterInstance",
     with progress_bar(suite.feature) as report, open_workshop(settings, report) as workshop:
         plan = workshop.plan(suite, run_type="manual")
         definitions = build_definitions(
-            suites={suite.feature: suite}, since=installed_since(settings), workshop=workshop
+            suites={suite.feature: suite},
+            since=installed_since(settings),
+            workshop=workshop,
+            gate_scope=settings.gate_scope,
         )
         result = definitions.resolve_job_def(job_name(suite.interval_hours)).execute_in_process(
             instance=instance,

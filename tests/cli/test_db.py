@@ -4,6 +4,7 @@ from sqlalchemy import Engine, text
 
 from evalops_core.store.schema import downgrade, head
 from tests.cli.calling import Evalops
+from tests.store.pooler import transaction_pooler
 
 
 @pytest.fixture
@@ -55,6 +56,31 @@ def test_a_newer_database_says_which_version_to_install(evalops: Evalops, engine
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("error: the database is at revision 9999_from_the_future, which this version")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_a_database_that_can_be_used_passes_the_check_and_one_that_cannot_fails_it(
+    evalops: Evalops, engine: Engine
+) -> None:
+    said = evalops("db", "check")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == f"the database is at {head()}, as this version needs, and the gate's lock works\n"
+    downgrade(engine, "0002")
+    said = evalops("db", "check")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith("is needed: run `evalops db upgrade`\n")
+
+
+def test_a_database_behind_a_pooler_in_transaction_mode_fails_the_check_until_the_lock_has_a_url(
+    evalops: Evalops, database_url: SecretStr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction_pooler(database_url) as pooled:
+        monkeypatch.setenv("EVALOPS_DATABASE_URL", pooled.get_secret_value())
+        said = evalops("db", "check")
+        assert (said.code, said.err.count("\n")) == (1, 1)
+        assert "set EVALOPS_LOCK_DATABASE_URL to the server itself" in said.err
+        monkeypatch.setenv("EVALOPS_LOCK_DATABASE_URL", database_url.get_secret_value())
+        assert evalops("db", "check").code == 0
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(

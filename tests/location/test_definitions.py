@@ -1,5 +1,6 @@
 """The code location: what it holds, and that one bad suite does not take the others down."""
 
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -9,12 +10,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
 
+from evalops_core.errors import DatabaseError
 from evalops_core.settings import SHIPPED_SUITES, load_settings
 from evalops_core.suites.loader import load_suites
 from evalops_core.wiring import read_suites
 from evalops_dagster import definitions
-from evalops_dagster.definitions import build_definitions
+from evalops_dagster.definitions import build_definitions, defs
 from tests.builders import write_suite
 
 SINCE = datetime(2026, 11, 20, 15, tzinfo=timezone.utc)
@@ -82,6 +86,25 @@ def test_partitions_are_the_windows_and_the_open_one_can_be_materialized(hours: 
     assert keys[-1] == window_of(now, hours).key
     span = partitions.time_window_for_partition_key(keys[-1])
     assert (span.start, span.end) == (window_of(now, hours).start, window_of(now, hours).end)
+
+
+@pytest.mark.parametrize("since", [None, "2026-01-01"])
+def test_the_code_location_does_not_load_over_an_older_or_newer_schema_and_says_what_to_do(
+    since: str | None, database_url: SecretStr, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVALOPS_DATABASE_URL", database_url.get_secret_value())
+    if since is not None:
+        monkeypatch.setenv("EVALOPS_WINDOWS_SINCE", since)
+    assert defs().resolve_job_def("eval_daily").name == "eval_daily"
+    revision = "UPDATE evalops.alembic_version SET version_num = :revision"
+    for found, sentence in (
+        ("0002_add_eval_run_type", "is needed: run `evalops db upgrade`"),
+        ("9999_from_the_future", "install the version that ran `evalops db upgrade` on it, or a later one"),
+    ):
+        with engine.begin() as connection:
+            connection.execute(text(revision), {"revision": found})
+        with pytest.raises(DatabaseError, match=f"at revision {found}.*{re.escape(sentence)}"):
+            defs()
 
 
 HEAVY = {"aiohttp", "alembic", "jsonschema", "matplotlib", "numpy", "pandas", "resend", "scipy"}

@@ -112,7 +112,7 @@ def test_a_resource_that_fails_after_it_was_taken_leaves_it_free(
     result = dg.materialize(
         [needs_both],
         instance=instance,
-        resources={"evalops": workshop, "gate": gate_resource, "broken": broken},
+        resources={"evalops": workshop, "gate": gate_resource({}), "broken": broken},
         raise_on_error=False,
     )
     assert not result.success
@@ -133,7 +133,7 @@ def test_a_database_that_goes_away_after_it_was_taken_leaves_it_free_when_it_is_
         result = dg.materialize(
             [gone],
             instance=elsewhere,
-            resources={"evalops": workshop, "gate": gate_resource},
+            resources={"evalops": workshop, "gate": gate_resource({})},
             raise_on_error=False,
         )
     assert not result.success

@@ -24,38 +24,65 @@ def settings(database_url: SecretStr, tmp_path: Path, monkeypatch: pytest.Monkey
     return load_settings()
 
 
-def schemas(engine: Engine) -> set[str]:
-    return {name for name in inspect(engine).get_schema_names() if name.startswith("dagster")}
-
-
 @pytest.mark.usefixtures("settings")
 def test_what_a_killed_process_left_is_made_anew(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(text("CREATE SCHEMA dagster_unfinished"))
-        connection.execute(text("CREATE TABLE dagster_unfinished.event_logs (id int)"))
+        connection.execute(text("CREATE SCHEMA dagster"))
+        connection.execute(text("CREATE TABLE dagster.evalops_unfinished ()"))
+        connection.execute(text("CREATE TABLE dagster.event_logs (id int)"))
     storage = EvalOpsStorage.from_config_value(None, {})
     assert {pool.name for pool in storage.event_log_storage.get_pool_limits()} == set(POOLS)
     assert storage.run_storage.get_runs_count() == 0
-    assert schemas(engine) == {"dagster"}
-    assert {"event_logs", "concurrency_slots", "runs", "instigators"} <= set(inspect(engine).get_table_names("dagster"))
+    tables = set(inspect(engine).get_table_names("dagster"))
+    assert {"event_logs", "concurrency_slots", "runs", "instigators"} <= tables
+    assert "evalops_unfinished" not in tables
 
 
-def test_a_creation_that_is_cut_short_leaves_no_schema_that_looks_whole(settings: Settings, engine: Engine) -> None:
+def test_a_creation_that_is_cut_short_is_begun_again_by_the_next(settings: Settings) -> None:
     def cut_short(_: SecretStr) -> None:
         raise KilledError
 
     with pytest.raises(KilledError):
         dagster_url(settings, create=cut_short)
-    assert "dagster" not in schemas(engine)
+    made: list[SecretStr] = []
+    dagster_url(settings, create=made.append)
+    assert len(made) == 1
 
 
-def test_of_many_that_start_at_once_one_makes_the_tables(settings: Settings) -> None:
+def test_of_many_that_start_at_once_one_makes_the_tables(settings: Settings, engine: Engine) -> None:
     made: list[str] = []
 
+    def create(url: SecretStr) -> None:
+        made.append(url.get_secret_value())
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE dagster.runs ()"))
+
     def url(_: int) -> str:
-        return dagster_url(settings, create=lambda url: made.append(url.get_secret_value())).get_secret_value()
+        return dagster_url(settings, create=create).get_secret_value()
 
     with ThreadPoolExecutor(4) as pool:
         urls = set(pool.map(url, range(4)))
-    assert [one.endswith("search_path%3Ddagster_unfinished") for one in made] == [True]
-    assert [one.endswith("search_path%3Ddagster") for one in urls] == [True]
+    assert [one.endswith("search_path%3Ddagster") for one in made] == [True]
+    assert urls == set(made)
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_url_that_leads_into_the_stores_own_schema_stands_for_one_beside_it(
+    monkeypatch: pytest.MonkeyPatch, database_url: SecretStr
+) -> None:
+    # the user of the tests' server is called evalops, so without a search path its tables are made in schema evalops
+    monkeypatch.setenv("EVALOPS_DAGSTER_DATABASE_URL", database_url.get_secret_value())
+    made: list[str] = []
+    url = dagster_url(load_settings(), create=lambda url: made.append(url.get_secret_value())).get_secret_value()
+    assert made == [url]
+    assert url.endswith("search_path%3Ddagster")
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_database_of_dagsters_own_is_taken_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, bare_database_url: SecretStr
+) -> None:
+    monkeypatch.setenv("EVALOPS_DAGSTER_DATABASE_URL", bare_database_url.get_secret_value())
+    storage = EvalOpsStorage.from_config_value(None, {})
+    assert storage.run_storage.get_runs_count() == 0
+    assert "search_path" not in dagster_url(load_settings(), create=lambda _: None).get_secret_value()

@@ -154,12 +154,14 @@ def _interrupted(url: SecretStr, run: str) -> None:
             raise StruckError
 
     signal.signal(signal.SIGALRM, strike)
-    gate, before, inside = Gate(url), 0, 0
+    gate, before, inside, began = Gate(url), 0, 0, time.monotonic()
+    with gate.hold(run, wait_s=PATIENCE_S):
+        took = time.monotonic() - began  # so that about half of the strikes come before it is held, on any machine
     for _ in range(40):
         strikes, entered = 0, False
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 0.08), 0.0005)
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 2 * took), 0.0005)
                 with gate.hold(run, wait_s=PATIENCE_S):
                     entered = True
                     time.sleep(PATIENCE_S)

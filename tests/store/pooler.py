@@ -1,9 +1,9 @@
-"""A connection pooler in transaction mode, as small as it can be: statements of one client alternate between sessions.
+"""A connection pooler in transaction mode, as small as it can be: its clients' transactions take turns in its sessions.
 
 It speaks as much of PostgreSQL's protocol (version 3, simple queries, everything as text) as the driver asks of it.
 """
 
-import itertools
+import queue
 import socket
 import struct
 import threading
@@ -20,21 +20,29 @@ _SSL, _GSS = 80877103, 80877104
 
 @contextmanager
 def transaction_pooler(url: SecretStr, sessions: int = 2) -> Generator[SecretStr]:
-    """Its URL, for one client after another, over `sessions` sessions with the database of `url`."""
+    """Its URL, for any number of clients, over `sessions` sessions with the database of `url`.
+
+    With one session it is as a pooler that nobody else uses: each statement finds the same one free.
+    """
     real = make_url(url.get_secret_value())
     dsn = real.set(drivername="postgresql").render_as_string(hide_password=False)
     pool = [psycopg2.connect(dsn) for _ in range(sessions)]
     for session in pool:
         session.autocommit = True
-    turns = itertools.cycle(pool)
+    free: queue.SimpleQueue[psycopg2.extensions.connection] = queue.SimpleQueue()
+    for session in pool:
+        free.put(session)
     with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def attend(client: socket.socket) -> None:
+            with closing(client), suppress(ConnectionError, psycopg2.InterfaceError):  # one of both has ended
+                _serve(client, free)
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
                     client, _ = listening.accept()
-                    with closing(client), suppress(ConnectionError):
-                        _serve(client, turns)
+                    threading.Thread(target=attend, args=(client,), daemon=True).start()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -46,16 +54,26 @@ def transaction_pooler(url: SecretStr, sessions: int = 2) -> Generator[SecretStr
         session.close()
 
 
-def _serve(client: socket.socket, turns: "itertools.cycle[psycopg2.extensions.connection]") -> None:
+def _serve(client: socket.socket, free: "queue.SimpleQueue[psycopg2.extensions.connection]") -> None:
     while struct.unpack("!I", _exactly(client, struct.unpack("!I", _exactly(client, 4))[0] - 4)[:4])[0] in (_SSL, _GSS):
         client.sendall(b"N")
     settings = {"server_version": "16.0", "client_encoding": "UTF8", "standard_conforming_strings": "on"}
     said = b"".join(_message(b"S", f"{name}\0{value}\0".encode()) for name, value in settings.items())
     client.sendall(_message(b"R", struct.pack("!I", 0)) + said + _message(b"Z", b"I"))
-    while (kind := _exactly(client, 1)) != b"X":
-        body = _exactly(client, struct.unpack("!I", _exactly(client, 4))[0] - 4)
-        assert kind == b"Q", kind
-        client.sendall(_answer(next(turns), body.rstrip(b"\0").decode()) + _message(b"Z", b"I"))
+    mine: list[psycopg2.extensions.connection] = []
+    try:
+        while (kind := _exactly(client, 1)) != b"X":
+            body = _exactly(client, struct.unpack("!I", _exactly(client, 4))[0] - 4)
+            assert kind == b"Q", kind
+            session = mine.pop() if mine else free.get()
+            answer = _answer(session, body.rstrip(b"\0").decode())
+            idle = session.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
+            free.put(session) if idle else mine.append(session)
+            client.sendall(answer + _message(b"Z", b"I" if idle else b"T"))
+    finally:
+        for session in mine:
+            _answer(session, "ROLLBACK")
+            free.put(session)
 
 
 def _answer(session: psycopg2.extensions.connection, statement: str) -> bytes:

@@ -234,9 +234,12 @@ def test_a_database_that_is_not_there_is_told_as_such() -> None:
             pass
 
 
-def test_a_pooler_in_transaction_mode_is_refused_and_keeps_no_lock(gate: Gate, database_url: SecretStr) -> None:
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_pooler_in_transaction_mode_is_refused_and_keeps_no_lock(
+    gate: Gate, database_url: SecretStr, sessions: int
+) -> None:
     with (
-        transaction_pooler(database_url) as pooled,
+        transaction_pooler(database_url, sessions) as pooled,
         pytest.raises(GateError, match="a pooler that shares them between transactions"),
         Gate(pooled).hold(RUN, wait_s=5),
     ):
