@@ -266,6 +266,12 @@ class Settings(BaseSettings):
         return SecretStr(value) if value else None
 
 
+def unread_variables() -> tuple[str, ...]:
+    """The names of EVALOPS_… variables of the environment that are no setting, as a slip of the pen makes them."""
+    known = {f"EVALOPS_{name.upper()}" for name in Settings.model_fields}
+    return tuple(sorted(name for name in os.environ if name.startswith("EVALOPS_") and name.upper() not in known))
+
+
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. ConfigError names the first variable that cannot be used, and why."""
     try:

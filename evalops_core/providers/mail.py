@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 from urllib.request import getproxies, proxy_bypass
@@ -20,9 +21,11 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
+from evalops_core.domain.look import Look
 from evalops_core.domain.mail import Deferred, Mail, Outcome, Refused, Sent
 from evalops_core.errors import ConfigError
 from evalops_core.providers.foreign import mapping, string
+from evalops_core.providers.look import look_of
 from evalops_core.providers.retry import retry_after_s
 
 if TYPE_CHECKING:
@@ -82,6 +85,17 @@ class ResendMailer:
             return Deferred(self._reason("answered without an id, so it is not known whether it took the mail"))
         return Sent(provider_id)
 
+    def look(self) -> Look:
+        """What `GET {base_url}/domains` brings, by which nothing is sent; never raises for what Resend does."""
+        asked_at = datetime.now(timezone.utc)
+        try:
+            headers = {"Authorization": f"Bearer {self._key}"}
+            body, status, answered = self._http.request("GET", f"{self._root}/domains", headers)
+        except RuntimeError as error:
+            return Look(self._host, None, self._fit(str(error)))
+        seen = look_of(self._host, status, body, answered, asked_at)
+        return replace(seen, said=self._fit(seen.said))
+
     def _params(self, mail: Mail, recipient: str) -> "Emails.SendParams":
         images: list[Attachment] = [
             {
@@ -128,7 +142,10 @@ class ResendMailer:
 
     def _reason(self, what: str) -> str:
         """Fit to be stored and shown: one line, short, without the key."""
-        text = " ".join(_UNPRINTABLE.sub(" ", f"{self._host} {what}".replace(self._key, "…")).split())
+        return self._fit(f"{self._host} {what}")
+
+    def _fit(self, words: str) -> str:
+        text = " ".join(_UNPRINTABLE.sub(" ", words.replace(self._key, "…")).split())
         return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evalops_core.store.gate import Gate, GateError, Held
     from evalops_core.wiring.alerts import alert_rules, mailer_of
     from evalops_core.wiring.connections import connect
-    from evalops_core.wiring.dagster_tables import dagster_url
+    from evalops_core.wiring.dagster_database import dagster_url
     from evalops_core.wiring.database import (
         check_store,
         embedded_server,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         upgrade_store,
         while_needed,
     )
+    from evalops_core.wiring.doctor import dagster_tables, examine
     from evalops_core.wiring.drift import drift_gate, embedder, embedding_name
     from evalops_core.wiring.models import judge_ref, model_ref, model_server, needs_embedded_model
     from evalops_core.wiring.suites import Suites, read_suites
@@ -39,11 +40,13 @@ __all__ = [
     "alert_rules",
     "check_store",
     "connect",
+    "dagster_tables",
     "dagster_url",
     "drift_gate",
     "embedded_server",
     "embedder",
     "embedding_name",
+    "examine",
     "installed_since",
     "judge_ref",
     "mailer_of",
@@ -65,7 +68,7 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
     _MODULES = {
         "evalops_core.store.gate": ("Gate", "GateError", "Held"),
         "evalops_core.wiring.alerts": ("alert_rules", "mailer_of"),
-        "evalops_core.wiring.dagster_tables": ("dagster_url",),
+        "evalops_core.wiring.dagster_database": ("dagster_url",),
         "evalops_core.wiring.database": (
             "check_store",
             "embedded_server",
@@ -77,6 +80,7 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
             "while_needed",
         ),
         "evalops_core.wiring.connections": ("connect",),
+        "evalops_core.wiring.doctor": ("dagster_tables", "examine"),
         "evalops_core.wiring.drift": ("drift_gate", "embedder", "embedding_name"),
         "evalops_core.wiring.models": ("judge_ref", "model_ref", "model_server", "needs_embedded_model"),
         "evalops_core.wiring.suites": ("Suites", "read_suites"),

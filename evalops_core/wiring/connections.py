@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from evalops_core.domain.chat import EmbeddingModel, ModelRef, Usage
 from evalops_core.domain.pace import START, Controller
+from evalops_core.domain.suite import Suite
 from evalops_core.errors import ConfigError
 from evalops_core.providers.chat import ChatClient
 from evalops_core.providers.http import open_session
@@ -63,12 +64,12 @@ async def connect(
     local, engines = None, 1
     if embedded or embeds_here(plan.specs, settings):
         local, engines = await asyncio.to_thread(start_embedded, settings)
-    key = None if embedded else _model_key(plan, settings)
+    key = None if embedded else model_key(plan.suite, plan.model, settings)
     async with open_session(most) as session:
         ceiling = settings.completion_ceiling
         judge, judge_price = None, price_of(settings, plan.judge or plan.model)
         if plan.judge is not None:
-            secret = _key(settings, settings.judge_api_key, plan.judge.base_url, "EVALOPS_JUDGE_API_KEY")
+            secret = endpoint_key(settings, settings.judge_api_key, plan.judge.base_url, "EVALOPS_JUDGE_API_KEY")
             client = _chat(session, plan.judge, secret, policy, paces)
             judge = MeteredChat(client, "eval.judge", judge_price, spending, ceiling)
         if embedded:
@@ -169,26 +170,26 @@ def paid_embeddings(
 ) -> "EmbeddingClient":
     from evalops_core.providers.embeddings import EmbeddingClient
 
-    secret = _key(settings, settings.embedding_api_key, ref.base_url, "EVALOPS_EMBEDDING_API_KEY")
+    secret = endpoint_key(settings, settings.embedding_api_key, ref.base_url, "EVALOPS_EMBEDDING_API_KEY")
     pace, allowance = paces.of(ref.base_url, secret, ref.name)
     return EmbeddingClient(session, ref.name, ref.base_url, secret, policy, pace=pace, allowance=allowance)
 
 
-def _model_key(plan: Plan, settings: Settings) -> SecretStr | None:
-    ref = plan.model
+def model_key(suite: Suite, ref: ModelRef, settings: Settings) -> SecretStr | None:
+    """The key that calls of the suite's model go with; None for none. ConfigError where there is to be one."""
     if ref.api_key_env is not None:
         secret = settings.api_key(ref.api_key_env)
         if secret is None:
             raise ConfigError(
-                f"is not set, and the suite {plan.suite.feature} takes its key for {ref.base_url} from it",
+                f"is not set, and the suite {suite.feature} takes its key for {ref.base_url} from it",
                 key=ref.api_key_env,
             )
         return secret
-    of_suite = plan.suite.model.base_url is not None or plan.suite.model.name is not None
-    return _key(settings, None if of_suite else settings.model_api_key, ref.base_url, "EVALOPS_MODEL_API_KEY")
+    of_suite = suite.model.base_url is not None or suite.model.name is not None
+    return endpoint_key(settings, None if of_suite else settings.model_api_key, ref.base_url, "EVALOPS_MODEL_API_KEY")
 
 
-def _key(settings: Settings, configured: SecretStr | None, base_url: str, variable: str) -> SecretStr | None:
+def endpoint_key(settings: Settings, configured: SecretStr | None, base_url: str, variable: str) -> SecretStr | None:
     """A key for an endpoint. OpenAI's goes to OpenAI alone: another host's owner must never get to see it."""
     if configured is not None:
         return configured

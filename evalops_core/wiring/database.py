@@ -1,6 +1,6 @@
 """Where the eval store is, and the lock beside it.
 
-What belongs here: which database, and in which state it must be. What does not: Dagster's tables (dagster_tables),
+What belongs here: which database, and in which state it must be. What does not: Dagster's tables (dagster_database),
 connections (store), the embedded server's life (postgres).
 """
 

@@ -18,6 +18,7 @@ from evalops_dagster.cli import (
     db,
     demo,
     dev,
+    doctor,
     drift,
     features,
     gate,
@@ -65,6 +66,7 @@ backtest.register(app)
 compare.register(app)
 plan.register(app)
 settings.register(app)
+doctor.register(app)
 app.add_typer(suites.app, name="suites")
 app.add_typer(features.app, name="features")
 app.add_typer(traces.app, name="traces")

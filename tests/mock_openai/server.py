@@ -109,6 +109,8 @@ class Connection(asyncio.Protocol):
         body = b"".join(self._body)
         if self._path.endswith(("/chat/completions", "/embeddings")):
             self._ask(body, embed=self._path.endswith("/embeddings"))
+        elif self._path.endswith("/models") and not self._takes_key():
+            self._transport.write(_refusal(401, self._mock.behaviour, self._key))
         else:
             self._transport.write(self._mock.control(self._path, body) or _failed(404, f"no such path: {self._path}"))
 
@@ -143,10 +145,14 @@ class Connection(asyncio.Protocol):
         else:
             self._end(record, behaviour, request, entry, outcome)
 
+    def _takes_key(self) -> bool:
+        wanted = self._mock.behaviour.require_key
+        return not wanted or self._key == f"Bearer {wanted}"
+
     def _outcome(
         self, request: dict[str, Any], entry: Entry, drawn: bytes, behaviour: Behaviour, record: Record
     ) -> str:
-        if behaviour.require_key and self._key != f"Bearer {behaviour.require_key}":
+        if not self._takes_key():
             return "401"
         if behaviour.fail_status and (not behaviour.fail_times or entry.attempt <= behaviour.fail_times):
             return str(behaviour.fail_status)

@@ -1,6 +1,7 @@
 """The mock's HTTP.
 
 POST /emails       as Resend's: bearer key, required fields, idempotency keys; or faults (see settings.Behaviour)
+GET  /domains      as Resend's: the key's verified domains, or 401 for a key that may only send
 GET  /mails        the mails that were taken          GET  /requests   the log: key, outcome
 GET  /stats        counters; with mails=, requests= or in_flight= it answers once there are so many, at the latest
                    after timeout= seconds (`reached` says which)
@@ -34,6 +35,7 @@ class Mock:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=50 * 2**20)
         app.router.add_post("/emails", self._emails)
+        app.router.add_get("/domains", self._domains)
         app.router.add_get("/mails", self._mails)
         app.router.add_get("/requests", self._requests)
         app.router.add_get("/stats", self._stats)
@@ -79,12 +81,31 @@ class Mock:
         await record.notify()
         return await _spoilt(request, fault, sent, behaviour)
 
-    def _unfit(self, request: web.Request, raw: bytes) -> web.Response | None:
+    async def _domains(self, request: web.Request) -> web.Response:
+        refusal = self._unknown(request)
+        if refusal is not None:
+            return refusal
+        if self.behaviour.restricted:
+            return _error(401, "restricted_api_key", "This API key is restricted to only send emails")
+        names = [name for name in self.behaviour.domains.split(",") if name]
+        data = [{"id": f"id-{name}", "name": name, "status": "verified", "region": "eu-west-1"} for name in names]
+        return web.json_response({"object": "list", "has_more": False, "data": data})
+
+    def _unknown(self, request: web.Request) -> web.Response | None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not key:
             return _error(401, "missing_api_key", "Missing API key in the authorization header.")
         if key != self.behaviour.api_key:
-            return _error(403, "invalid_api_key", "API key is invalid")
+            message = "API key is invalid"
+            if self.behaviour.echo_key:
+                message += f" ({request.headers['Authorization']})"
+            return _error(403, "invalid_api_key", message)
+        return None
+
+    def _unfit(self, request: web.Request, raw: bytes) -> web.Response | None:
+        unknown = self._unknown(request)
+        if unknown is not None:
+            return unknown
         own = request.headers.get("Idempotency-Key")
         if own is not None and not 1 <= len(own) <= 256:
             return _error(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")

@@ -27,6 +27,8 @@ class Behaviour:
     """
 
     api_key: str = "re_mock_key"  # 401 without a bearer key, 403 for another one
+    restricted: bool = False  # the key may send, and is refused everything else
+    domains: str = "example.com"  # verified ones, separated by commas
     fault: str = ""
     fault_times: int = 0
     status: int = 500  # of the fault `refuse`, as the next three
