@@ -15,6 +15,7 @@ from evalops_core.run.drift.view import farthest_texts, recent_days
 from evalops_core.wiring import Held, Workshop, alert_rules, embedder, embedding_name
 from evalops_dagster import drift_metadata as say
 from evalops_dagster.drift import NO_INPUT_DRIFT
+from evalops_dagster.executors import refuse_distributed_steps
 from evalops_dagster.interruptible import run_interruptible
 from evalops_dagster.steps import explained
 
@@ -61,4 +62,5 @@ def _day(context: dg.AssetExecutionContext) -> date:
 
 
 def _resources(context: dg.AssetExecutionContext) -> tuple[Workshop, Held]:
+    refuse_distributed_steps(context)
     return context.resources.evalops, context.resources.drift_gate

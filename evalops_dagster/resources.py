@@ -13,16 +13,19 @@ from evalops_core.domain.suite import Suite
 from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
 from evalops_dagster.jobs import job_name
+from evalops_dagster.launchers import refuse_database_of_one_machine
 
 if TYPE_CHECKING:
     from evalops_core.wiring import Gate, Held, Workshop
 
 
 @dg.resource(description="EvalOps as the settings of this process configure it: store, models, progress.")
-def workshop_resource(_: dg.InitResourceContext) -> "Iterator[Workshop]":
+def workshop_resource(context: dg.InitResourceContext) -> "Iterator[Workshop]":
     from evalops_core.wiring import open_workshop  # what an evaluation needs, which the definitions do not
 
-    with open_workshop(load_settings()) as workshop:
+    settings = load_settings()
+    refuse_database_of_one_machine(context.instance, settings)
+    with open_workshop(settings) as workshop:
         yield workshop
 
 

@@ -21,6 +21,7 @@ from evalops_core.run.progress import Progress, Report, sparing
 from evalops_core.run.tally import tally
 from evalops_core.wiring import Held, Workshop
 from evalops_dagster import metadata as say
+from evalops_dagster.executors import refuse_distributed_steps
 from evalops_dagster.interruptible import run_interruptible
 from evalops_dagster.tags import read_tags
 
@@ -82,6 +83,7 @@ def materialize_eval_score(context: dg.AssetExecutionContext, suite: Suite, cove
 
 def _resources(context: dg.AssetExecutionContext) -> tuple[Workshop, Held]:
     """Typed here: an annotation of the asset's own would have to be imported with it."""
+    refuse_distributed_steps(context)
     return context.resources.evalops, context.resources.gate
 
 

@@ -9,7 +9,6 @@ import asyncio
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +92,16 @@ class Deployment:
 
     def kill_daemon(self) -> None:
         self._kill("daemon")
+
+    def start_celery_worker(self, name: str) -> None:
+        """Under this name, for the runs that a `CeleryRunLauncher` launches."""
+        self._start(
+            name, ["-m", "celery", "-A", "evalops_dagster.celery_app", "worker", "-l", "INFO", "-n", f"{name}@%h"]
+        )
+
+    def kill_celery_worker(self, name: str) -> None:
+        """With the process of the run that it works on, as when its machine goes down."""
+        self._kill(name)
 
     def stop(self) -> None:
         for name in list(self.processes):
@@ -209,13 +218,14 @@ def deployed(
     *,
     module: str = "evalops_dagster.definitions",
     daemon: Sequence[str] = DAEMON,
+    more_yaml: str = "",
 ) -> Generator[Deployment]:
     """A deployment with its own Dagster database, up and answering; none of its processes outlives the block.
 
-    `daemon` is what `python -m` runs as its daemon.
+    `daemon` is what `python -m` runs as its daemon, `more_yaml` what its `dagster.yaml` has beside the project's.
     """
     folder.mkdir()
-    shutil.copy(PROJECT / "dagster.yaml", folder)
+    (folder / "dagster.yaml").write_text(f"{(PROJECT / 'dagster.yaml').read_text()}\n{more_yaml}")
     with tempfile.TemporaryDirectory(prefix="evalops-") as short:  # a socket's path has little room
         socket = Path(short) / "grpc"
         server = {"grpc_server": {"socket": str(socket), "location_name": "evalops"}}
