@@ -193,6 +193,18 @@ class Settings(BaseSettings):
         description="Traces older than this are deleted by the job purge_traces and `evalops traces purge`; kept for "
         "ever without it.",
     )
+    text_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Answers, judges' reasons and sent mails older than this are taken by the job purge_traces, their "
+        "scores stay; kept for ever without it.",
+    )
+    event_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Dagster's finished runs older than this are deleted, with their events, by the job purge_traces; "
+        "kept for ever without it.",
+    )
     trace_redaction: str | None = Field(
         default=None,
         description="Function `package.module:function`, from text to text, that every text of a trace goes through "

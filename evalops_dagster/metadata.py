@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from evalops_core.domain.eval_run import EvalRun
+from evalops_core.domain.eval_run import PURGED, EvalRun
 from evalops_core.domain.score import HIGHEST, LOWEST, Z95
 from evalops_core.run.facts import CaseFacts, Latency
 from evalops_core.run.fallen import MostMoved
@@ -49,7 +49,7 @@ def response_metadata(found: Tally) -> dict[str, Any]:
     if found.failures:
         metadata["failures"] = table(
             [
-                {"case": r.case_id, "repeat": r.repeat, "error": f"{r.error_class}: {r.error_text}"}
+                {"case": r.case_id, "repeat": r.repeat, "error": f"{r.error_class}: {r.error_text or PURGED}"}
                 for r in found.failures
             ]
         )

@@ -15,6 +15,7 @@ from evalops_core.domain.score import Outcome
 
 RunType = Literal["scheduled", "manual"]
 RunStatus = Literal["running", "completed", "partial", "invalid", "failed"]
+PURGED = "(the text was purged)"  # what people read in the place of a text that retention has taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class EvalRun:
     `cost_usd` is None where the price of any paid call is unknown. `dagster_run_id` is the root of the re-executions.
     `status_reason` says in words why a run is partial, invalid or failed. `plan_key` is the digest of what a run has to
     match to go on: the comparability key as asked for, before any endpoint resolved a model's name, and the endpoints.
-    `weights` maps `scorer.axis` to its share of a case's score, `breakdown` to its mean.
+    `weights` maps `scorer.axis` to its share of a case's score, `breakdown` to its mean. `texts_purged_at` is when
+    retention took its texts: its numbers stand, but nothing can be answered or judged in it any more.
     """
 
     id: int
@@ -53,13 +55,15 @@ class EvalRun:
     dagster_run_id: str | None = None
     finished_at: datetime | None = None
     status_reason: str | None = None
+    texts_purged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """A row of `responses`: one answer, or the error that stands in its place (`error_class` set, `text` None).
 
-    `case_group` is the case's, so that standard errors can be clustered by it whatever becomes of the suite.
+    With neither it is an answer whose text was purged. `case_group` is the case's, so that standard errors can be
+    clustered by it whatever becomes of the suite.
     """
 
     case_id: str
@@ -75,6 +79,16 @@ class Response:
     attempts: int = 1
     error_class: str | None = None
     error_text: str | None = None
+
+    @property
+    def is_purged(self) -> bool:
+        """Whether it is an answer whose text is not known any more."""
+        return self.text is None and self.error_class is None
+
+    @property
+    def shown(self) -> str | None:
+        """The answer as people read it; None where none came."""
+        return PURGED if self.is_purged else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from evalops_core.domain.eval_run import EvalRun
 from evalops_core.errors import EvalOpsError
 from evalops_core.run.plan import Plan
 from evalops_core.store.results import CaseResults
-from evalops_core.store.runs import EvalRuns, NewRun
+from evalops_core.store.runs import EvalRuns, NewRun, require_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,18 @@ def begin(plan: Plan, runs: EvalRuns, now: datetime) -> Begun:
     """The eval run that the plan's results go to.
 
     A window's scheduled run is done once it is completed. One that did not get that far is continued, unless the suite
-    or the model was changed since: then it is closed as failed and a new one begins. A manual run is continued only
-    where an earlier one of the same window and plan was interrupted; otherwise each is new.
+    or the model was changed since, or its texts were purged: then it is closed as failed and a new one begins. A manual
+    run is continued only where an earlier one of the same window and plan was interrupted; otherwise each is new.
     """
     runs.fail_left_over(plan.suite.feature, plan.window.start, now)
     before = _unfinished(plan, runs)
     if before is not None:
         if before.run_type == "scheduled" and before.status == "completed":
             return Begun(before, "done")
-        if before.plan_key == plan.resume_key:
+        if _goes_on(before, plan):
             return Begun(runs.adopt(before.id, plan.dagster_run_id), "resumed")
-        runs.fail(before.id, "the suite or the model changed before the run was finished", now)
+        changed = "the suite or the model changed" if before.texts_purged_at is None else "its texts were purged"
+        runs.fail(before.id, f"{changed} before the run was finished", now)
     run = runs.insert(_new(plan))
     if run is not None:
         return Begun(run, "new")
@@ -52,7 +53,7 @@ def continued(plan: Plan, runs: EvalRuns) -> EvalRun | None:
     before = _unfinished(plan, runs)
     if before is None or (before.run_type == "scheduled" and before.status == "completed"):
         return before
-    return before if before.plan_key == plan.resume_key else None
+    return before if _goes_on(before, plan) else None
 
 
 def locate(plan: Plan, runs: EvalRuns) -> EvalRun:
@@ -80,13 +81,15 @@ def rescore(plan: Plan, runs: EvalRuns, results: CaseResults) -> EvalRun:
     """The eval run whose responses are to be judged: located, or a copy of it where its scores are already final.
 
     Answers are never paid for twice because a rubric changed: a copy is a new manual run over the same responses, and
-    keeps what they were made from. EvalOpsError where today's cases or prompt are others than those answered.
+    keeps what they were made from. EvalOpsError where today's cases or prompt are others than those answered, and where
+    the answers were purged.
     """
     run = locate(plan, runs)
     mine = plan.dagster_run_id is not None and run.dagster_run_id == plan.dagster_run_id
     same_scorers = run.comparability.scorers == plan.scorers_version
     if (mine and same_scorers) or (plan.run_type == "scheduled" and run.run_type == "scheduled"):
         return run
+    require_texts(run)
     asked, answered = plan.key, run.comparability
     if (asked.dataset, asked.prompt, asked.cases) != (answered.dataset, answered.prompt, answered.cases):
         raise EvalOpsError(
@@ -113,6 +116,10 @@ def _unfinished(plan: Plan, runs: EvalRuns) -> EvalRun | None:
     if plan.confirms_run_id is not None:
         return None  # a second look has to be one: never a person's run that was cut short
     return runs.unfinished_manual(feature, key, plan.resume_key)
+
+
+def _goes_on(before: EvalRun, plan: Plan) -> bool:
+    return before.plan_key == plan.resume_key and before.texts_purged_at is None
 
 
 def _new(plan: Plan) -> NewRun:

@@ -27,7 +27,7 @@ from evalops_core.run.progress import Report
 from evalops_core.run.tally import Tally, tally
 from evalops_core.scorers.protocol import Scorer
 from evalops_core.store.results import CaseResults
-from evalops_core.store.runs import EvalRuns
+from evalops_core.store.runs import EvalRuns, require_texts
 from evalops_core.store.spend import SpendLedger
 from evalops_core.suites.render import PromptRenderer
 
@@ -97,10 +97,14 @@ async def answer(plan: Plan, tools: Tools, report: Report) -> Begun:
 
 
 async def score(plan: Plan, tools: Tools, report: Report, run: EvalRun | None = None) -> EvalRun:
-    """Store the missing scores of `run`, or of the plan's eval run; of one that is done, nothing is missing."""
+    """Store the missing scores of `run`, or of the plan's eval run; of one that is done, nothing is missing.
+
+    EvalOpsError where its answers were purged.
+    """
     run = run or rescore(plan, tools.runs, tools.results)
     if _is_done(run):
         return run
+    require_texts(run)
     _require_prices(plan, tools)
     async with _spending(plan, tools, run) as spending, tools.connect(plan, spending) as models:
         stopped = await judge(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-from evalops_core.domain.eval_run import Response, ScoreRow
+from evalops_core.domain.eval_run import PURGED, Response, ScoreRow
 from evalops_core.domain.json import canonical
 from evalops_core.domain.score import Outcome, Score, Unscored
 from evalops_core.domain.suite import Case
@@ -70,6 +70,11 @@ def reasons_of(rows: Iterable[ScoreRow]) -> list[str]:
     return list(dict.fromkeys(f"{axis}: {reason}" for axis, reason in said if reason))
 
 
+def why_of(reasons: Sequence[str], answer: Response | None) -> str | None:
+    """The reasons of `reasons_of` as one text, or that they were purged with the answer; None where there were none."""
+    return "; ".join(reasons) or (PURGED if answer is not None and answer.is_purged else None)
+
+
 def _facts(case: Case, outcome: Outcome | None, answer: Response | None, reasons: Sequence[str]) -> CaseFacts:
     unscored = outcome.reason if isinstance(outcome, Unscored) else None
     return CaseFacts(
@@ -77,8 +82,8 @@ def _facts(case: Case, outcome: Outcome | None, answer: Response | None, reasons
         score=outcome.value if isinstance(outcome, Score) else None,
         input=input_words(case),
         reference=words(case.reference),
-        answer=(answer.text or "") if answer else "",
-        why=unscored or "; ".join(reasons),
+        answer=(answer.shown or "") if answer else "",
+        why=unscored or why_of(reasons, answer) or "",
     )
 
 

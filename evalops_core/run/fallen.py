@@ -14,7 +14,7 @@ from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.regression import MEASURED_BY
 from evalops_core.domain.score import Outcome, Score, Unscored
 from evalops_core.domain.suite import Case
-from evalops_core.run.facts import input_words, reasons_of, words
+from evalops_core.run.facts import input_words, reasons_of, why_of, words
 from evalops_core.run.outcomes import outcomes
 from evalops_core.store.alerting import reading
 from evalops_core.store.case_means import CaseMeans, case_means
@@ -184,7 +184,7 @@ def _moved(case_id: str, before: float, answered: Response | None, new: _Rows, c
         after=after.value if isinstance(after, Score) else None,
         input=None if case is None else input_words(case),
         reference=None if case is None else words(case.reference) or None,
-        answer_before=answered and answered.text,
-        answer_after=answer and answer.text,
-        why=after.reason if isinstance(after, Unscored) else "; ".join(reasons) or None,
+        answer_before=answered and answered.shown,
+        answer_after=answer and answer.shown,
+        why=after.reason if isinstance(after, Unscored) else why_of(reasons, answer),
     )

@@ -14,6 +14,7 @@ from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Score
 from evalops_core.domain.scorer import Scored, SimilaritySpec, axes_of
 from evalops_core.domain.suite import Case
+from evalops_core.errors import EvalOpsError
 from evalops_core.run.budget import Spending
 from evalops_core.run.judge_cache import Question, Recall
 from evalops_core.run.plan import Plan
@@ -129,6 +130,8 @@ class _Missing:
             yield from (_Job(repeat, asked) for (_, repeat, _), asked in zip(missing, questions, strict=True))
 
     def _item(self, case: Case, answer: Response) -> Item:
+        if answer.is_purged:  # while the run was judged: what is not known must not count as an empty answer
+            raise EvalOpsError(f"the answers of eval run {self._run_id} were purged, so that there is nothing to judge")
         return Item(case=case, prompt=self._render(case), answer=answer.text or "")
 
     def _unscored(self, cases: Sequence[str], jobs: Sequence[tuple[str, int, Scorer]]) -> list[tuple[str, int, Scorer]]:

@@ -5,7 +5,7 @@ words of commands (evalops_dagster.cli).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -17,6 +17,7 @@ from evalops_core.run.deliver import deliver, preview, queue_test_mail
 from evalops_core.store.alerting import reading
 from evalops_core.store.outbox import Message, MessageState, Outbox
 
+_OVER: tuple[MessageState, ...] = ("sent", "dropped")
 _UNSETTLED: tuple[MessageState, ...] = ("due", "not_configured")
 _EVERY: tuple[MessageState, ...] = (*_UNSETTLED, "sent", "dropped")
 
@@ -33,7 +34,7 @@ class ListedMessage:
 class MessageFile:
     """A message and its mail: the one that was kept for sending, or else as it would be now.
 
-    `mail` is None where there is nothing to say to this recipient.
+    `mail` is None where there is nothing to say to this recipient, and where it `was_purged`.
     """
 
     message: Message
@@ -43,6 +44,11 @@ class MessageFile:
     @property
     def is_kept(self) -> bool:
         return self.message.rendered is not None
+
+    @property
+    def was_purged(self) -> bool:
+        """Whether the mail that was sent is not kept any more; one that may still be sent is composed anew."""
+        return self.message.texts_purged_at is not None and self.message.state in _OVER
 
 
 def list_messages(
@@ -67,7 +73,8 @@ def message_counts(engine: Engine) -> Mapping[MessageState, int]:
 def message_file(engine: Engine, message_id: int, rules: AlertRules, now: datetime) -> MessageFile:
     """Nothing is stored by looking. ConfigError where there is no such message."""
     message = Outbox(engine).get(message_id)
-    return MessageFile(message, _about(engine, message), preview(message, engine, rules, now))
+    found = MessageFile(message, _about(engine, message), None)
+    return found if found.was_purged else replace(found, mail=preview(message, engine, rules, now))
 
 
 def resend(

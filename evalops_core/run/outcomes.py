@@ -6,7 +6,7 @@ outcomes add up to (tally), the arithmetic of repeats and axes (domain.score).
 
 from collections.abc import Iterable, Sequence
 
-from evalops_core.domain.eval_run import EvalRun, Response, ScoreRow
+from evalops_core.domain.eval_run import PURGED, EvalRun, Response, ScoreRow
 from evalops_core.domain.score import Outcome, Unscored, reduce_repeats, weigh_axes
 
 
@@ -28,7 +28,7 @@ def outcomes(
         if answer is None:
             return Unscored("no response yet")
         if answer.error_class is not None:
-            return Unscored(f"no response ({answer.error_class}): {answer.error_text}")
+            return Unscored(f"no response ({answer.error_class}): {answer.error_text or PURGED}")
         return weigh_axes(axes.get((case_id, repeat), {}), weights)
 
     return {

@@ -4,11 +4,12 @@ What belongs here: what is too old, and one small function for each. What does n
 options and words of commands (evalops_dagster.cli).
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Engine
 
 from evalops_core.errors import ConfigError
+from evalops_core.run.purge import days_before, purge_old_traces
 from evalops_core.store.traces import Purged, TracedFeature, Traces
 
 __all__ = ["Purged", "TracedFeature", "purge_traces", "traced_features"]
@@ -21,11 +22,8 @@ def purge_traces(engine: Engine, days: int | None, now: datetime) -> Purged:
             "is unset, so traces are kept for ever; set it to a number of days, or say --older-than DAYS",
             key="EVALOPS_TRACE_RETENTION_DAYS",
         )
-    try:
-        before = now - timedelta(days=days)
-    except OverflowError:
-        return Purged(0, 0)  # more days than the calendar has
-    return Traces(engine).purge(before)
+    before = days_before(days, now)
+    return Purged(0, 0) if before is None else purge_old_traces(engine, before)
 
 
 def traced_features(engine: Engine) -> list[TracedFeature]:

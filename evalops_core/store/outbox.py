@@ -31,7 +31,8 @@ _O, _OI = OUTBOX.c, OUTBOX_INCIDENTS.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A row of `outbox`. `key` is the idempotency key under which it is sent, `rendered` the mail once it was composed.
+    """A row of `outbox`. `key` is the idempotency key under which it is sent, `rendered` the mail once it was composed,
+    and until it was purged.
 
     `incidents` are the ids of those that it is about.
     """
@@ -50,6 +51,7 @@ class Message:
     provider_id: str | None = None
     last_error: str | None = None
     sent_at: datetime | None = None
+    texts_purged_at: datetime | None = None
     incidents: tuple[int, ...] = ()
 
 
@@ -199,6 +201,7 @@ class Outbox:
                 "first_attempt_at": None,
                 "leased_until": None,
                 "last_error": None,
+                "texts_purged_at": None,  # it is composed anew
             }
             statement = update(OUTBOX).where(_O.id == message_id).values(values).returning(OUTBOX)
             return _message(connection, connection.execute(statement).mappings().one())

@@ -39,8 +39,9 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from evalops_core.domain.eval_run import Response, ScoreRow
 from evalops_core.domain.score import Score, Unscored
+from evalops_core.store.runs import require_texts, run_of
 from evalops_core.store.storable import storable
-from evalops_core.store.tables import RESPONSES, SCORES
+from evalops_core.store.tables import EVAL_RUNS, RESPONSES, SCORES
 
 Also = Callable[[Connection], None]
 _RESPONSE = [field.name for field in fields(Response)]
@@ -136,11 +137,14 @@ class CaseResults:
         """Gives `to_run` the responses of `from_run` by the rule of `save_responses`; returns how many it took.
 
         A copy has cost 0 and 0 tokens: `to_run` paid for none of them, and sums must not count them twice.
+        DatabaseError where the texts of `from_run` were purged: no purge can come between this look and the copy.
         """
         unpaid = {name: literal(0).label(name) for name in ("cost_usd", "prompt_tokens", "completion_tokens")}
         columns = [unpaid.get(column.name, column) for column in _columns(RESPONSES)]
         source = select(literal(to_run), *columns).where(RESPONSES.c.eval_run_id == from_run)
         with self._engine.begin() as connection:
+            locked = select(EVAL_RUNS).where(EVAL_RUNS.c.id == from_run).with_for_update(key_share=True)
+            require_texts(run_of(connection.execute(locked).mappings().one()))
             return connection.execute(_insert(RESPONSES, source)).rowcount
 
     def _keys(self, table: Table, keys: Select[Any], run_id: int, cases: Sequence[str] | None) -> Sequence[Row[Any]]:
@@ -171,7 +175,8 @@ def _save_statement(table: Table) -> TextClause:
 
 
 def _columns(table: Table) -> list[Column[Any]]:
-    return [item for item in table.c if item.name != "eval_run_id"]
+    """Those that a result has: whose it is, and that its text was purged later, is no part of it."""
+    return [item for item in table.c if item.name not in ("eval_run_id", "purged")]
 
 
 def _read(table: Table, names: Sequence[str], run_id: int, cases: Sequence[str] | None) -> Select[Any]:

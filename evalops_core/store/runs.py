@@ -138,6 +138,7 @@ class EvalRuns:
             _RUNS.plan_key == plan_key,
             _RUNS.run_type == "manual",
             _RUNS.status.in_(("running", "partial")),
+            _RUNS.texts_purged_at.is_(None),
         )
 
     def latest(self, feature: str, partition_key: str) -> EvalRun | None:
@@ -158,9 +159,17 @@ class EvalRuns:
             return [run_of(row) for row in connection.execute(query).mappings()]
 
     def adopt(self, run_id: int, dagster_run_id: str | None) -> EvalRun:
-        """The run, `running` again for this Dagster run; its numbers stand until it is finished anew."""
+        """The run, `running` again for this Dagster run; its numbers stand until it is finished anew.
+
+        DatabaseError where its texts were purged meanwhile.
+        """
         return self._update(
-            run_id, dagster_run_id=dagster_run_id, status="running", status_reason=None, finished_at=None
+            run_id,
+            _RUNS.texts_purged_at.is_(None),
+            dagster_run_id=dagster_run_id,
+            status="running",
+            status_reason=None,
+            finished_at=None,
         )
 
     def finish(self, run_id: int, finished: Finished) -> EvalRun:
@@ -206,8 +215,8 @@ class EvalRuns:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else run_of(row)
 
-    def _update(self, run_id: int, **values: object) -> EvalRun:
-        statement: Update = update(EVAL_RUNS).where(_RUNS.id == run_id).values(**values)
+    def _update(self, run_id: int, *conditions: ColumnElement[bool], **values: object) -> EvalRun:
+        statement: Update = update(EVAL_RUNS).where(_RUNS.id == run_id, *conditions).values(**values)
         try:
             with self._engine.begin() as connection:
                 row = connection.execute(statement.returning(EVAL_RUNS)).mappings().one_or_none()
@@ -218,8 +227,22 @@ class EvalRuns:
                 f"eval run {run_id} failed, and its window has another scheduled run by now: go on with that one"
             ) from error
         if row is None:
-            raise DatabaseError(f"there is no eval run {run_id}")
+            raise DatabaseError(_texts_gone(self.get(run_id)))
         return run_of(row)
+
+
+def require_texts(run: EvalRun) -> None:
+    """DatabaseError where retention has taken the run's texts: an empty answer must never be judged as one."""
+    if run.texts_purged_at is not None:
+        raise DatabaseError(_texts_gone(run))
+
+
+def _texts_gone(run: EvalRun) -> str:
+    when = "" if run.texts_purged_at is None else f" on {run.texts_purged_at:%Y-%m-%d}"
+    return (
+        f"the answers of eval run {run.id} were purged{when}, so that there is nothing left to judge: materialize "
+        f"{run.feature}/responses too"
+    )
 
 
 def _get(connection: Connection, run_id: int) -> EvalRun:

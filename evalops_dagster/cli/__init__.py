@@ -26,6 +26,7 @@ from evalops_dagster.cli import (
     model,
     plan,
     plan_cost,
+    purge,
     report,
     run,
     settings,
@@ -65,6 +66,7 @@ report.register(app)
 backtest.register(app)
 compare.register(app)
 plan.register(app)
+purge.register(app)
 settings.register(app)
 doctor.register(app)
 app.add_typer(suites.app, name="suites")

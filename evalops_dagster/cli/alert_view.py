@@ -72,6 +72,9 @@ def print_message(found: MessageFile, now: datetime) -> None:
             ("subject", mail and mail.subject),
         ]
     )
+    if found.was_purged:
+        typer.echo(f"\nThe mail was purged on {spelt(message.texts_purged_at or now)}.")
+        return
     if mail is None:
         typer.echo("\nThere is nothing to say to this recipient, as things are.")
         return

@@ -96,6 +96,8 @@ def show(
         alert_view.print_message_json(found)
     elif html is None and not text:
         alert_view.print_message(found, now)
+    elif found.was_purged:
+        raise ConfigError(f"the mail of message {message_id} was purged, so there is none to show")
     elif found.mail is None:
         raise ConfigError(f"message {message_id} has nothing to say to its recipient, so there is no mail to show")
     elif html is None:

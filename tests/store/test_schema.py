@@ -29,6 +29,7 @@ ALL = [
     "0011_judge_cache",
     "0012_dagster_runs",
     "0013_drift_states",
+    "0014_purged_texts",
 ]
 
 # What alembic's comparison leaves out: checks, conditions and directions of indexes, actions of foreign keys.

@@ -22,6 +22,7 @@ from evalops_core.domain.score import Score, Unscored
 from evalops_core.domain.suite import Case, Suite
 from evalops_core.run.baseline_desk import pin_baseline
 from evalops_core.run.detect import detect
+from evalops_core.run.purge import purge_texts
 from evalops_core.run.two_runs import Reference
 from evalops_core.store.results import CaseResults
 from evalops_core.trend.report import Report, Sources, collect, known_features, page
@@ -141,6 +142,17 @@ def test_without_any_data_the_page_says_what_to_do(engine: Engine, tmp_path: Pat
     text = Page(page(made(engine, {"orders": suite}))).text
     assert "Nothing has been evaluated yet" in text
     assert "evalops run --feature orders" in text
+
+
+def test_a_case_whose_texts_were_purged_says_so_and_keeps_its_scores(engine: Engine, scored: Scored) -> None:
+    scored.run(1, "4.000", answers=answers())
+    purge_texts(engine, NOW)
+    scored.run(2, "4.000", answers=answers())
+    read = Page(page(made(engine)))
+    row = read.cases()["case-07"]
+    assert (row["before"]["answer"], row["before"]["purged"], row["before"]["score"]) == (None, True, 4.1)
+    assert (row["now"]["answer"], row["now"]["purged"]) == ("answer of case-07", False)
+    assert any("the text was purged" in script for script in read.scripts)
 
 
 def test_a_case_shows_what_it_was_asked_what_was_answered_in_both_runs_and_why_it_scored_so(

@@ -111,6 +111,7 @@ OUTBOX = Table(
     Column("last_error", Text),
     created_at(),
     Column("sent_at", INSTANT),
+    Column("texts_purged_at", INSTANT),
     UniqueConstraint("key"),
     CheckConstraint("transition IN ('firing', 'resolved', 'reminder', 'test')", name="transition"),
     CheckConstraint("state IN ('due', 'sent', 'dead', 'not_configured', 'dropped')", name="state"),

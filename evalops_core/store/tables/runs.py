@@ -3,7 +3,7 @@
 What belongs here: columns, constraints and the view. What does not: statements (runs, results, history).
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from evalops_core.store.tables.base import (
@@ -51,6 +51,7 @@ EVAL_RUNS = Table(
     Column("finished_at", INSTANT),
     Column("checked_at", INSTANT),
     run_id("confirms_run_id", ondelete="SET NULL"),
+    Column("texts_purged_at", INSTANT),
     CheckConstraint("run_type IN ('scheduled', 'manual')", name="run_type"),
     CheckConstraint("status IN ('running', 'completed', 'partial', 'invalid', 'failed')", name="status"),
     CheckConstraint("(status = 'running') = (finished_at IS NULL)", name="finished"),
@@ -109,7 +110,8 @@ RESPONSES = Table(
     Column("attempts", Integer, nullable=False, server_default="1"),
     Column("error_class", Text),
     Column("error_text", Text),
-    CheckConstraint("(text IS NULL) <> (error_class IS NULL)", name="text_or_error"),
+    Column("purged", Boolean, nullable=False, server_default=text("false")),  # the answer's text is not kept any more
+    CheckConstraint("(text IS NULL) = (error_class IS NOT NULL OR purged)", name="text_or_error"),
 )
 
 SCORES = Table(

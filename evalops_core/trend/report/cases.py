@@ -35,6 +35,7 @@ def sides_of_run(run: EvalRun, responses: Sequence[Response], scores: Sequence[S
             answer=excerpt(first.text),
             answers=len(answers[case_id]),
             axes=_axes(said.get(case_id, []), run.weights),
+            purged=any(answer.is_purged for answer in answers[case_id]),
         )
     return found
 

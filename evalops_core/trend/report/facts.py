@@ -44,13 +44,15 @@ class AxisSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseSide:
-    """A case in one run. `why` says why it has no score; `answer` is the first of `answers`, None where none came."""
+    """A case in one run. `why` says why it has no score; `answer` is the first of `answers`, None where none came, or
+    where it was `purged` with the reasons."""
 
     score: float | None
     why: Excerpt | None = None
     answer: Excerpt | None = None
     answers: int = 1
     axes: tuple[AxisSaid, ...] = ()
+    purged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ def _side(side: CaseSide | None, limit: int) -> dict[str, Any] | None:
         "why": _text(side.why, limit),
         "answer": _text(side.answer, limit),
         "answers": side.answers,
+        "purged": side.purged,
         "axes": [[axis.axis, _number(axis.score), _text(axis.said, limit)] for axis in side.axes],
     }
 

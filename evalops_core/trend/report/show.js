@@ -2,7 +2,7 @@
 // Every text of a case reaches the page as textContent, which makes no markup of it.
 "use strict";
 const Show = (() => {
-  const MINUS = "\u2212";
+  const MINUS = "\u2212", PURGED = "the text was purged";
 
   function make(tag, className, text) {
     const element = document.createElement(tag);
@@ -56,7 +56,7 @@ const Show = (() => {
       box.append(make("p", "label", "Why there is no score"), quote(side.why, ""));
     }
     box.append(make("p", "label", side.answers > 1 ? `Answer (the first of ${side.answers})` : "Answer"));
-    box.append(quote(side.answer, "there is none"));
+    box.append(quote(side.answer, side.purged ? PURGED : "there is none"));
     return box;
   }
 
@@ -85,7 +85,7 @@ const Show = (() => {
         const axis = find(side, name);
         const value = axis && axis[1] !== null ? document.createTextNode(axis[1].toFixed(2)) : none("unscored");
         line.insertCell().append(axis ? value : none("not scored"));
-        line.insertCell().append(axis ? quote(axis[2], "no reason was given") : none("not scored"));
+        line.insertCell().append(axis ? quote(axis[2], side.purged ? PURGED : "no reason was given") : none("not scored"));
       }
     }
     const scroll = make("div", "scroll");
