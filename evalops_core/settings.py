@@ -231,6 +231,15 @@ class Settings(BaseSettings):
         default=None, description="Where people find the UI, for links in mails; its own host and port without it."
     )
 
+    heartbeat_url: SecretStr | None = Field(
+        default=None,
+        description="Address that is asked (GET) after each good scheduled cycle, for a dead-man's switch that fires "
+        "when nobody asks; none without it.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Form of the log lines of Dagster's processes and of runs: `text`, or `json`."
+    )
+
     git_sha: str | None = Field(
         default=None, description="Version of the code that runs, where there is no git checkout to ask."
     )

@@ -17,6 +17,7 @@ from evalops_dagster.checks import delivery_check, regression_check
 from evalops_dagster.drift import drift_assets, drift_jobs, traces_asset
 from evalops_dagster.drift_schedule import drift_schedules
 from evalops_dagster.features import broken_feature, feature_assets
+from evalops_dagster.heartbeat import heartbeat_sensor
 from evalops_dagster.jobs import eval_jobs
 from evalops_dagster.resources import drift_gate_resource, gate_resource, workshop_resource
 from evalops_dagster.retention import purge_traces, retention_schedule
@@ -66,7 +67,11 @@ def build_definitions(
             *drift_schedules(suites, workshop),
             retention_schedule(workshop),
         ],
-        sensors=[reaper or gate_reaper(), *alert_sensors(suites, jobs, workshop, sensors_every_s, hand_over)],
+        sensors=[
+            reaper or gate_reaper(),
+            *alert_sensors(suites, jobs, workshop, sensors_every_s, hand_over),
+            heartbeat_sensor(list(suites), list(broken or ()), workshop, 2 * sensors_every_s),
+        ],
         resources={
             "evalops": workshop_resource if workshop is None else dg.ResourceDefinition.hardcoded_resource(workshop),
             "gate": gate_resource(suites),
@@ -82,6 +87,10 @@ def build_definitions(
 def defs() -> dg.Definitions:
     """The features of EVALOPS_SUITES, against the database of the settings."""
     settings = load_settings()
+    if settings.log_format == "json":
+        from evalops_dagster.json_lines import write_json_lines
+
+        write_json_lines()
     suites = read_suites(settings)
     since = installed_since(settings)  # asked in any case: a code location that loads has the schema that it needs
     return build_definitions(

@@ -7,7 +7,6 @@ the length of a call, one call at a time.
 
 import asyncio
 import base64
-import ipaddress
 import re
 import threading
 from collections.abc import Generator, Mapping
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from pydantic import SecretStr
@@ -26,6 +24,7 @@ from evalops_core.domain.mail import Deferred, Mail, Outcome, Refused, Sent
 from evalops_core.errors import ConfigError
 from evalops_core.providers.foreign import mapping, string
 from evalops_core.providers.look import look_of
+from evalops_core.providers.proxy import proxy_of
 from evalops_core.providers.retry import retry_after_s
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class _BoundedClient:
                     timeout=aiohttp.ClientTimeout(total=self._timeout_s), cookie_jar=aiohttp.DummyCookieJar()
                 ) as session,
                 session.request(
-                    method, url, headers=headers, json=json, allow_redirects=False, proxy=_proxy(URL(url))
+                    method, url, headers=headers, json=json, allow_redirects=False, proxy=proxy_of(URL(url))
                 ) as response,
             ):
                 body = b""
@@ -183,16 +182,3 @@ class _BoundedClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             what = str(error) or type(error).__name__
             raise RuntimeError(f"could not be reached, or hung up: {what}") from None
-
-
-def _proxy(url: URL) -> str | None:
-    """The environment's proxy for `url`; none for this machine. Not aiohttp's `trust_env`, which also reads netrc."""
-    host = url.host or ""
-    try:
-        here = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        here = host == "localhost" or host.endswith(".localhost")
-    if here or proxy_bypass(host):
-        return None
-    found = getproxies().get(url.scheme)
-    return found if found is None or "://" in found else f"http://{found}"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from evalops_core.wiring.doctor import dagster_tables, examine
     from evalops_core.wiring.drift import drift_gate, embedder, embedding_name
+    from evalops_core.wiring.heartbeat import heartbeat_of
+    from evalops_core.wiring.metrics import MetricsSource
     from evalops_core.wiring.models import judge_ref, model_ref, model_server, needs_embedded_model
     from evalops_core.wiring.suites import Suites, read_suites
     from evalops_core.wiring.tracing import TraceWriter, write_trace
@@ -34,6 +36,7 @@ __all__ = [
     "Gate",
     "GateError",
     "Held",
+    "MetricsSource",
     "Suites",
     "TraceWriter",
     "Workshop",
@@ -47,6 +50,7 @@ __all__ = [
     "embedder",
     "embedding_name",
     "examine",
+    "heartbeat_of",
     "installed_since",
     "judge_ref",
     "mailer_of",
@@ -82,6 +86,8 @@ if not TYPE_CHECKING:  # a checker that saw this would take any name for one tha
         "evalops_core.wiring.connections": ("connect",),
         "evalops_core.wiring.doctor": ("dagster_tables", "examine"),
         "evalops_core.wiring.drift": ("drift_gate", "embedder", "embedding_name"),
+        "evalops_core.wiring.heartbeat": ("heartbeat_of",),
+        "evalops_core.wiring.metrics": ("MetricsSource",),
         "evalops_core.wiring.models": ("judge_ref", "model_ref", "model_server", "needs_embedded_model"),
         "evalops_core.wiring.suites": ("Suites", "read_suites"),
         "evalops_core.wiring.tracing": ("TraceWriter", "write_trace"),

@@ -23,6 +23,7 @@ from evalops_dagster.cli import (
     features,
     gate,
     incidents,
+    metrics,
     model,
     plan,
     plan_cost,
@@ -67,6 +68,7 @@ backtest.register(app)
 compare.register(app)
 plan.register(app)
 purge.register(app)
+metrics.register(app)
 settings.register(app)
 doctor.register(app)
 app.add_typer(suites.app, name="suites")

@@ -27,6 +27,8 @@ _CANCEL_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 30.0
 _ATTEMPTS = 3
 _POLL_S = 0.1
+# `dagster dev` hands its option on to the web server and the daemon, not to the code server and the proxy before it.
+_CODE_SERVER_FORMATS = ("DAGSTER_CLI_API_GRPC_LOG_FORMAT", "DAGSTER_CLI_CODE_SERVER_START_LOG_FORMAT")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -74,16 +76,20 @@ class DagsterProcess:
         return _ESCAPE.sub("", "\n".join(said))
 
 
-def start_dagster(instance: Path, host: str, api: DagsterApi, port: int, log: Path, mark: str) -> DagsterProcess:
+def start_dagster(
+    instance: Path, host: str, api: DagsterApi, port: int, log: Path, mark: str, *, json_lines: bool = False
+) -> DagsterProcess:
     """`dagster dev` with the `dagster.yaml` and `workspace.yaml` of the folder `instance`, writing to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(instance / "workspace.yaml")]
+    code_servers = dict.fromkeys(_CODE_SERVER_FORMATS, "json") if json_lines else {}
+    command += ["--log-format", "json"] if json_lines else []
     with log.open("wb") as output:
         parent = subprocess.Popen(
             [*command, "-h", host, "-p", str(port)],
             cwd=instance,
             # the links in mails lead to this server unless people reach it elsewhere
-            env={"EVALOPS_UI_URL": api.url, **os.environ, "DAGSTER_HOME": str(instance), _MARK: mark},
+            env={"EVALOPS_UI_URL": api.url, **code_servers, **os.environ, "DAGSTER_HOME": str(instance), _MARK: mark},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -31,8 +31,10 @@ def dev(
     """
     from evalops_core.settings import load_settings
     from evalops_dagster.cli.stack import running_stack
-    from evalops_dagster.cli.waiting import say, until_interrupted
+    from evalops_dagster.cli.waiting import sayer, until_interrupted
 
-    with until_interrupted(), running_stack(load_settings(), port, say) as stack:
+    settings = load_settings()
+    say = sayer(settings.log_format)
+    with until_interrupted(say), running_stack(settings, port, say) as stack:
         say(f"\nEvalOps is running: {stack.url}\nCtrl-C ends all of it.")
         stack.dagster.stay()

@@ -82,7 +82,8 @@ def _start(
     _note(state, pid=os.getpid(), url=url, mark=mark)
     stops.callback(end_marked, mark)  # first, so that an interruption amid the start leaves nothing
     # Its processes import for a second before they need the embedded database, and would start it themselves.
-    dagster = start_dagster(instance, settings.ui_host, DagsterApi(url), chosen, log, mark)
+    in_json = settings.log_format == "json"
+    dagster = start_dagster(instance, settings.ui_host, DagsterApi(url), chosen, log, mark, json_lines=in_json)
     stops.callback(dagster.stop)
     if server is not None:
         server.start()

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import typer
 
@@ -24,8 +24,17 @@ def say(words: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def sayer(log_format: str) -> Callable[[str], None]:
+    """`say`, or the same as a line of JSON."""
+    if log_format != "json":
+        return say
+    from evalops_dagster.json_lines import json_line  # with structlog
+
+    return lambda words: say(json_line(words))
+
+
 @contextlib.contextmanager
-def until_interrupted() -> Generator[None, None, None]:
+def until_interrupted(say: Callable[[str], None] = say) -> Generator[None, None, None]:
     """Ctrl-C is how the block is meant to end: exit code 0, no traceback."""
     try:
         yield

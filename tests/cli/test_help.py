@@ -69,7 +69,7 @@ def test_help_names_every_command_and_tells_a_newcomer_how_to_start(evalops: Eva
         assert line in said.out
 
 
-SHOWN = ("dev", "demo", "doctor", "run", "trend", "drift", "traces", "db", "incidents", "alerts")
+SHOWN = ("dev", "demo", "doctor", "run", "trend", "drift", "traces", "db", "incidents", "alerts", "metrics")
 
 
 @pytest.mark.parametrize("words", [words for words in commands() if words[0] in SHOWN])

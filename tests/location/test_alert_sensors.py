@@ -81,7 +81,8 @@ def evaluations(events: Sequence[Any]) -> list[dg.AssetCheckEvaluation]:
 def test_they_are_on_by_default_and_the_schedule_is_not(suites: Mapping[str, Suite]) -> None:
     repository = build_definitions(suites=suites, since=START).get_repository_def()
     on = {sensor.name for sensor in repository.sensor_defs if sensor.default_status is dg.DefaultSensorStatus.RUNNING}
-    assert on == {"regression_sensor", "alert_delivery_sensor", "incident_watch_sensor", "gate_reaper_sensor"}
+    alerts = {"regression_sensor", "alert_delivery_sensor", "incident_watch_sensor"}
+    assert on == {*alerts, "gate_reaper_sensor", "heartbeat_sensor"}
 
 
 def test_a_regression_shows_as_a_failed_check_with_what_a_person_asks_first(

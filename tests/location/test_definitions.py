@@ -120,7 +120,15 @@ build_definitions(suites=suites.usable, since=datetime.now(timezone.utc)).get_re
 """
 
 
-@pytest.mark.parametrize("then", ["", "import evalops_dagster.alert_ticks", "import evalops_dagster.schedule_ticks"])
+@pytest.mark.parametrize(
+    "then",
+    [
+        "",
+        "import evalops_dagster.alert_ticks",
+        "import evalops_dagster.heartbeat_ticks",
+        "import evalops_dagster.schedule_ticks",
+    ],
+)
 def test_definitions_and_ticks_that_find_nothing_import_no_client_no_statistics_and_no_frames(
     then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
