@@ -57,7 +57,9 @@ def _fail(instance: dg.DagsterInstance, run_id: str) -> bool:
     if run is None or run.status is not dg.DagsterRunStatus.STARTED:
         return False
     instance.report_run_failed(
-        run, "The process of this run is gone: it was killed, or its host went down. Run it again to go on."
+        run,
+        "The process of this run is gone: it was killed, its host went down, or it ended while Dagster's database was "
+        "out of reach and could not say why. Run it again to go on.",
     )
     return True
 

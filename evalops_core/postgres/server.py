@@ -150,6 +150,11 @@ class EmbeddedServer:
                     at.save_port(port)
                     return port
                 said = at.log.read_bytes()[logged:].decode(errors="replace")
+                if "No space left on device" in said:
+                    raise DatabaseError(
+                        f"PostgreSQL did not start: there is no room left on the disk of {at.root}; make room, then "
+                        f"start it again (its own words are in {at.log})"
+                    )
                 if "could not bind" not in said:
                     raise DatabaseError(f"PostgreSQL did not start: {ended.output} {said[-2000:]}")
         raise DatabaseError(f"PostgreSQL found no free port in {_PORT_ATTEMPTS} attempts; see {at.log}")

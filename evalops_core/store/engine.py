@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import psycopg2
+import psycopg2.errors
 from pydantic import SecretStr
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
@@ -46,8 +47,9 @@ def normalise_url(url: SecretStr | str) -> str:
 def make_engine(url: SecretStr, **kw: Any) -> Engine:
     """An engine whose sessions run in UTC under the application name `evalops`; nothing is connected yet.
 
-    `kw` goes to `sqlalchemy.create_engine`. A connection that cannot be made, or is lost, raises DatabaseError, which
-    names host, port and database and never the password. Statements' parameters never show in errors or logs.
+    `kw` goes to `sqlalchemy.create_engine`. A connection that cannot be made, or is lost, and a disk that is full raise
+    DatabaseError, which names host, port and database and never the password. Statements' parameters never show in
+    errors or logs.
     """
     parsed = make_url(normalise_url(url))
     connect_args = {"application_name": "evalops", "connect_timeout": 10}
@@ -76,6 +78,11 @@ def make_engine(url: SecretStr, **kw: Any) -> Engine:
             return  # a failed ping makes the pool connect anew, which is not an error yet
         if context.connection is None and isinstance(error, psycopg2.OperationalError):
             raise DatabaseError(f"cannot connect to {_place(parsed)}: {_reason(error)}") from error
+        if isinstance(error, psycopg2.errors.DiskFull):
+            words = error.diag.message_primary or _reason(error)
+            raise DatabaseError(
+                f"{_place(parsed)} has no room left on its disk: {words}; make room, then go on"
+            ) from error
         if context.is_disconnect:
             raise DatabaseError(f"lost the connection to {_place(parsed)}: {_reason(error)}") from error
 
@@ -95,10 +102,10 @@ def _place(url: URL) -> str:
 
 
 def _reason(error: psycopg2.Error) -> str:
-    """libpq's last word on it, in one line."""
+    """What libpq says of it, in one line: of tries at several addresses the last, of a lost connection the cause."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     failures = [line.partition(" failed: ")[2] for line in lines if " failed: " in line]
-    return re.sub(r"\s+", " ", (failures or lines)[-1].replace("FATAL:", "")).strip()
+    return re.sub(r"\s+", " ", (failures[-1] if failures else lines[0]).replace("FATAL:", "")).strip()
 
 
 def _to_json(value: object) -> str:

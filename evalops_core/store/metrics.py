@@ -89,7 +89,7 @@ def store_state(engine: Engine) -> StoreState:
 
 
 def holders(url: SecretStr, gates: Sequence[str]) -> Mapping[str, Holder | None]:
-    """Who holds each of the gates or part of it, for longest; None where it is free. By one session, which ends then."""
+    """Who has held each of the gates, or a part of it, for longest; None where it is free. By one session."""
     with closing(DirectSession(url, "evalops")) as session:
         return {name: next(iter(GateLock(name).holders(session)), None) for name in gates}
 

@@ -20,6 +20,9 @@ from evalops_core.wiring.database import store_url
 DAGSTER = "dagster"
 _CREATION_LOCK = 0x64616773746572  # "dagster"; held by the one process that makes the tables
 _MARK = "evalops_unfinished"
+# Dagster's columns have no zone and are filled by CURRENT_TIMESTAMP: in the zone of a role or database, which Dagster
+# then reads as UTC. A run would have been launched hours ago, or in hours.
+_UTC = "-cTimeZone=UTC"
 # Not to_regclass: within a transaction it goes on giving its first answer, from a cache.
 _STATE = text("""
     SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :schema) AS is_there,
@@ -42,7 +45,7 @@ def dagster_url(settings: Settings, create: Callable[[SecretStr], None]) -> Secr
     try:
         with engine.connect() as connection:
             if given is not None and _first_schema(connection) != SCHEMA:
-                return SecretStr(url)
+                return _with_options(url, _UTC)
             if _is_whole(connection):
                 return _in_schema(url, DAGSTER)
         _make_whole(engine, lambda: create(_in_schema(url, DAGSTER)))
@@ -98,7 +101,12 @@ def _first_schema(connection: Connection) -> str | None:
 
 def _in_schema(url: str, schema: str) -> SecretStr:
     """The URL whose sessions find and make their tables in `schema`."""
+    return _with_options(url, f"{_UTC} -csearch_path={schema}")
+
+
+def _with_options(url: str, added: str) -> SecretStr:
+    """The URL whose sessions begin with these beside the options that it has."""
     parsed = make_url(url)
     given = parsed.query.get("options", "")
-    options = " ".join([*([given] if isinstance(given, str) else given), f"-csearch_path={schema}"]).strip()
+    options = " ".join([*([given] if isinstance(given, str) else given), added]).strip()
     return SecretStr(parsed.update_query_dict({"options": options}).render_as_string(hide_password=False))

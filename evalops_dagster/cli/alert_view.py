@@ -98,11 +98,10 @@ def writable(file: Path) -> None:
 
 def write_html(mail: Mail, file: Path) -> None:
     """One file that shows the mail with its pictures. ConfigError where it cannot be written."""
+    from evalops_dagster.cli.output_file import write_whole
+
     writable(file)
-    try:
-        file.write_text(standalone_html(mail), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be written: {error.strerror or error}", file=file) from None
+    write_whole(file, standalone_html(mail).encode())
 
 
 def what_became_of(message: "Message") -> str:

@@ -119,20 +119,16 @@ def _replay(
 ) -> None:
     import orjson
 
-    from evalops_core.errors import ConfigError
     from evalops_core.run.backtest import backtest as replayed
     from evalops_core.run.backtest_summary import Summary, read_labels
+    from evalops_dagster.cli.output_file import replacing
 
     summary = Summary(None if labels is None else read_labels(labels))
     lines = replayed(series, rules, stateless=stateless)
     first = next(lines, None)  # what is wrong with the file is said before the output is touched
-    try:
-        target = nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"it cannot be written: {error.strerror}", file=output) from error
-    with target as out:
+    with nullcontext(sys.stdout.buffer) if output is None else replacing(output) as out:
         while first is not None:
-            out.write(orjson.dumps(first).decode() + "\n")
+            out.write(orjson.dumps(first) + b"\n")
             summary.add(first)
             first = next(lines, None)
     for sentence in summary.lines():

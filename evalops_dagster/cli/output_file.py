@@ -5,7 +5,10 @@ What belongs here: whole or not at all, and what is wrong with a name in one sen
 
 import os
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from evalops_core.errors import ConfigError
 
@@ -29,12 +32,23 @@ def write_whole(file: Path, content: bytes) -> None:
 
     ConfigError where the system refuses it.
     """
+    with replacing(file) as opened:
+        opened.write(content)
+
+
+@contextmanager
+def replacing(file: Path) -> Generator[BinaryIO, None, None]:
+    """What the block writes takes the place of what the file held when the block ends, and is gone if it fails.
+
+    ConfigError where the system refuses it, as a full disk does.
+    """
+    ensure_writable(file)
     target = file.resolve()  # a link stays a link
     draft = target.with_name(f".evalops-{uuid.uuid4().hex}")
     try:
         try:
             with draft.open("xb") as opened:
-                opened.write(content)
+                yield opened
                 opened.flush()
                 os.fsync(opened.fileno())
             draft.replace(target)

@@ -133,17 +133,14 @@ def schema(
     """Print the JSON Schema of suite.yaml, by which editors complete and check it."""
     import json
 
-    from evalops_core.errors import ConfigError
     from evalops_core.suites.files import json_schema
+    from evalops_dagster.cli.output_file import write_whole
 
     text = json.dumps(json_schema(), ensure_ascii=False, indent=2)
     if output is None:
         typer.echo(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot be written: {error.strerror or error}", file=output) from None
+    else:
+        write_whole(output, f"{text}\n".encode())
 
 
 def _folders(paths: list[Path]) -> "tuple[list[Path], list[Exception]]":

@@ -180,12 +180,18 @@ def own_resend() -> Generator[MockResend]:
 
 @contextmanager
 def site_of(
-    folder: Path, dagster_database: SecretStr, database: SecretStr, resend: MockResend, own: Mapping[str, str]
+    folder: Path,
+    dagster_database: SecretStr,
+    database: SecretStr,
+    resend: MockResend,
+    own: Mapping[str, str],
+    *,
+    module: str = MODULE,
 ) -> Generator[Site]:
-    """A deployment with the sensors of `quick_alerts`, its Dagster home in `folder`, and `own` as its environment."""
+    """A deployment with the sensors of `module`, its Dagster home in `folder`, and `own` as its environment."""
     engine, dagster_engine = make_engine(database), make_engine(dagster_database)
     try:
-        with deployed(folder, dagster_database, own, module=MODULE, daemon=DAEMON) as deployment:
+        with deployed(folder, dagster_database, own, module=module, daemon=DAEMON) as deployment:
             yield Site(deployment, engine, dagster_engine, resend)
     finally:
         engine.dispose()

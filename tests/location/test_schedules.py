@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import ScheduleExecutionError
+from dagster._core.scheduler import DagsterDaemonScheduler
 
 from evalops_core.domain.eval_run import EvalRun
 from evalops_core.domain.suite import Suite
@@ -164,3 +166,17 @@ def test_each_interval_has_a_schedule_of_its_own(
         request = tick(suites, workshop, instance, name)
         assert isinstance(request, dg.RunRequest)
         assert {key.path[0] for key in request.asset_selection or ()} == {feature, "eval_trend"}
+
+
+@pytest.mark.usefixtures("enabled")
+def test_a_tick_without_a_database_fails_with_its_name_and_the_next_one_works(
+    suites: Mapping[str, Suite], workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as away:
+        away.setenv("EVALOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/evals")
+        with pytest.raises(ScheduleExecutionError) as failed:
+            tick(suites, workshop, instance)
+    assert str(failed.value.__cause__) == "cannot connect to database evals at 127.0.0.1:1: Connection refused"
+    assert isinstance(tick(suites, workshop, instance), dg.RunRequest)
+    assert isinstance(instance.scheduler, DagsterDaemonScheduler)
+    assert instance.scheduler.max_tick_retries >= 5, "an hour's window would go by without a run"

@@ -1,8 +1,11 @@
 """Dagster's tables beside the store's: all of them or none, whoever was killed while making them."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, inspect, text
@@ -36,6 +39,29 @@ def test_what_a_killed_process_left_is_made_anew(engine: Engine) -> None:
     tables = set(inspect(engine).get_table_names("dagster"))
     assert {"event_logs", "concurrency_slots", "runs", "instigators"} <= tables
     assert "evalops_unfinished" not in tables
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("of_its_own", [False, True], ids=["beside the store", "in a database of its own"])
+def test_dagster_reads_its_times_right_in_a_database_whose_sessions_live_in_another_zone(
+    engine: Engine,
+    bare_engine: Engine,
+    bare_database_url: SecretStr,
+    monkeypatch: pytest.MonkeyPatch,
+    of_its_own: bool,
+) -> None:
+    if of_its_own:
+        monkeypatch.setenv("EVALOPS_DAGSTER_DATABASE_URL", bare_database_url.get_secret_value())
+    of_dagster = bare_engine if of_its_own else engine
+    with of_dagster.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        name = of_dagster.url.database
+        connection.execute(text(f"ALTER DATABASE \"{name}\" SET timezone = 'Australia/Lord_Howe'"))
+    runs = EvalOpsStorage.from_config_value(None, {}).run_storage
+    before = datetime.now(timezone.utc)
+    run_id = str(uuid.uuid4())
+    runs.add_run(dg.DagsterRun("job", run_id, status=dg.DagsterRunStatus.NOT_STARTED))
+    (record,) = runs.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+    assert abs(record.create_timestamp - before) < timedelta(minutes=10)
 
 
 def test_a_creation_that_is_cut_short_is_begun_again_by_the_next(settings: Settings) -> None:

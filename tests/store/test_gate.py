@@ -436,3 +436,12 @@ def test_a_restart_of_the_database_is_a_lost_gate_and_the_next_one_works(tmp_pat
                 held.ensure()
             with gate.hold("next", wait_s=PATIENCE_S) as next_one:
                 next_one.verify()
+
+
+def test_a_clock_that_goes_back_is_no_lost_gate(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    with gate.hold(RUN, wait_s=0) as held:
+        read = time.time
+        monkeypatch.setattr(time, "time", lambda: read() - 3600)
+        held.ensure()
+        monkeypatch.undo()
+        held.ensure()
