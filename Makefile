@@ -10,7 +10,7 @@ DEMO_EXIT ?=
 # Two targets at once would install at once.
 .NOTPARALLEL:
 
-.PHONY: help demo dev test check format lock bench bench-peers clean
+.PHONY: help demo dev test check format audit test-ranges lock bench bench-peers clean
 
 help:  ## show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,12 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 format: $(VENV)/.dev  ## format and mend what can be mended
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+audit: $(VENV)/.dev  ## ask for known vulnerabilities of what the locks list
+	$(PY) scripts/audit.py
+
+test-ranges:  ## run tests with the bounds of the ranges (PYTHON=3.10 RESOLUTION=lowest-direct; needs uv)
+	@sh scripts/ranges.sh
 
 bench: $(VENV)/.dev  ## measure what EvalOps costs, in about a minute
 	$(PY) -m benchmarks bench

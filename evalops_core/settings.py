@@ -5,48 +5,20 @@ for its feature (that stands in its suite). Secrets are `SecretStr` and never pa
 """
 
 import os
-import re
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from evalops_core.errors import ConfigError
+from evalops_core.secret_files import VARIABLE, SecretFiles, check_secrets, secret_in
+from evalops_core.setting_types import GateScope, ModelPrice, PublicUrl, RateLimit, RequestParameters, mail_address
 
-EMBEDDED = "embedded"
-GateScope = Literal["all", "feature"]
 SHIPPED_SUITES = Path(__file__).parent / "suites" / "shipped"
-
-
-_ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+\.[^@\s,<>]+|[^@\s,<>]+@localhost")
-
-
-def mail_address(value: str) -> str:
-    """The value. ValueError unless it is a plain mail address."""
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError(f"expected a mail address like team@example.com, not {value[:80]!r}")
-    return value
-
-
-class ModelPrice(BaseModel):
-    """US dollars per million tokens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input_per_mtok: Decimal = Field(ge=0)
-    output_per_mtok: Decimal = Field(ge=0)
-
-
-class RateLimit(BaseModel):
-    """What an endpoint may be asked for one model; None for any number."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: float | None = Field(default=None, gt=0)
 
 
 class Settings(BaseSettings):
@@ -61,6 +33,12 @@ class Settings(BaseSettings):
     suites: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(SHIPPED_SUITES,), description="Folders with one sub-folder per feature, separated like PATH."
     )
+    secrets_dir: Path | None = Field(
+        default=None, description="Folder with one file a variable, as secrets are mounted; a variable goes before it."
+    )
+    python_scorers: bool = Field(
+        default=True, description="Whether suites may name `python` scorers, which run code; see docs/security.md."
+    )
     database_url: SecretStr | None = Field(
         default=None, description="PostgreSQL of your own, `postgresql://…`; the embedded server without it."
     )
@@ -73,7 +51,7 @@ class Settings(BaseSettings):
     )
 
     model: str | None = Field(default=None, description="Model for suites that name none; the embedded one without it.")
-    model_base_url: str | None = Field(
+    model_base_url: PublicUrl | None = Field(
         default=None,
         description="Its endpoint; without it api.openai.com, or the embedded one if `model` is unset too.",
     )
@@ -83,11 +61,11 @@ class Settings(BaseSettings):
     judge_model: str | None = Field(
         default=None, description="Model that judges; without it judge scorers use their fallbacks."
     )
-    judge_base_url: str = Field(default="https://api.openai.com/v1", description="The judge's endpoint.")
+    judge_base_url: PublicUrl = Field(default="https://api.openai.com/v1", description="The judge's endpoint.")
     judge_api_key: SecretStr | None = Field(
         default=None, description="Its key; OPENAI_API_KEY without it, and only for api.openai.com."
     )
-    judge_parameters: dict[str, Any] = Field(
+    judge_parameters: RequestParameters = Field(
         default_factory=dict, description='Parameters of its requests as JSON, e.g. {"temperature": 0}.'
     )
     judge_cache: bool = Field(
@@ -105,10 +83,9 @@ class Settings(BaseSettings):
     embedding_model: str | None = Field(
         default=None, description="Model for embedding similarity; the embedded one without it."
     )
-    embedding_base_url: str = Field(
+    embedding_base_url: PublicUrl = Field(
         default="https://api.openai.com/v1", description="Its endpoint, if it is not embedded."
     )
-
     embedding_api_key: SecretStr | None = Field(
         default=None, description="Its key; OPENAI_API_KEY without it, and only for api.openai.com."
     )
@@ -226,8 +203,8 @@ class Settings(BaseSettings):
     resend_api_key: SecretStr | None = Field(
         default=None, description="Key for mails by Resend; RESEND_API_KEY without it. Without either, none are sent."
     )
-    resend_base_url: str = Field(default="https://api.resend.com", description="Where mails are handed over.")
-    ui_url: str | None = Field(
+    resend_base_url: PublicUrl = Field(default="https://api.resend.com", description="Where mails are handed over.")
+    ui_url: PublicUrl | None = Field(
         default=None, description="Where people find the UI, for links in mails; its own host and port without it."
     )
 
@@ -246,19 +223,21 @@ class Settings(BaseSettings):
     ui_host: str = Field(default="127.0.0.1", description="Address that `evalops dev` serves the UI on.")
     ui_port: int = Field(default=3000, ge=1, le=65535, description="Port of the UI.")
 
-    @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: Source, env_settings: Source, *_: Source, **__: Source
+    ) -> tuple[Source, ...]:
+        """Arguments before variables before files."""
+        if not (folder := os.environ.get(VARIABLE)):
+            return init_settings, env_settings
+        path = Path(folder).expanduser().absolute()
+        check_secrets(path)
+        return init_settings, env_settings, SecretFiles(settings_cls, path)
 
-    @field_validator("judge_parameters")
+    @field_validator("home", "secrets_dir")
     @classmethod
-    def _of_the_request(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """They are stored with every run, so a key must not get in; the others are decided elsewhere."""
-        for name in ("api_key", "model", "messages", "stream"):
-            if name in value:
-                raise ValueError(f"{name!r} does not belong here")
-        return value
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().absolute()
 
     @field_validator("suites", mode="before")
     @classmethod
@@ -282,8 +261,9 @@ class Settings(BaseSettings):
         return self.resend_api_key or self.api_key("RESEND_API_KEY")
 
     def api_key(self, variable: str | None) -> SecretStr | None:
-        """The key in the environment variable that a suite or an endpoint names; None where it is unset or empty."""
-        value = os.environ.get(variable or "OPENAI_API_KEY", "")
+        """The key in the variable, or its file, that a suite or an endpoint names; None where it is unset or empty."""
+        name = variable or "OPENAI_API_KEY"
+        value = os.environ.get(name, "") or (secret_in(self.secrets_dir, name) if self.secrets_dir else "")
         return SecretStr(value) if value else None
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
-from evalops_core.settings import GateScope, load_settings
+from evalops_core.setting_types import GateScope
+from evalops_core.settings import load_settings
 from evalops_core.wiring import installed_since, read_suites
 from evalops_dagster.alert_sensors import alert_sensors
 from evalops_dagster.checks import delivery_check, regression_check

@@ -12,7 +12,7 @@ from typing import Any, cast
 import dagster as dg
 
 from evalops_core.domain.suite import Suite
-from evalops_core.settings import GateScope
+from evalops_core.setting_types import GateScope
 from evalops_dagster.partitions import window_partitions
 from evalops_dagster.pool import eval_pool
 

@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from evalops_core.domain.suite import Suite
-from evalops_core.settings import GateScope
+from evalops_core.setting_types import GateScope
 from evalops_dagster.tags import GATE
 
 _STEPS = ("golden_cases", "responses", "judgments", "eval_score", "trend")

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from evalops_core.domain.chat import Usage
-from evalops_core.settings import EMBEDDED
+from evalops_core.setting_types import EMBEDDED
 
 _PER_MTOK = Decimal(1_000_000)
 

@@ -23,7 +23,7 @@ from pydantic import (
 from evalops_core.domain.scorer import axis_weights, in_force
 from evalops_core.domain.suite import DriftSpec
 from evalops_core.domain.window import INTERVALS_HOURS
-from evalops_core.settings import EMBEDDED, mail_address
+from evalops_core.setting_types import EMBEDDED, MODEL_KEYS, mail_address
 from evalops_core.suites.file_model import FileModel, Text, first_duplicate, listed, refuse
 from evalops_core.suites.scorer_files import AnyScorerFile, JudgeFile, ScorerFile
 
@@ -59,6 +59,8 @@ def _base_url(value: str) -> str:
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):  # perhaps the key itself, so it is not repeated
         raise ValueError("expected the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
+    if value == "RESEND_API_KEY" or (value.startswith("EVALOPS_") and value not in MODEL_KEYS):
+        raise ValueError("holds what is no model's key; a suite may send it to no endpoint, so name another variable")
     return value
 
 

@@ -33,6 +33,8 @@ def load_suite(folder: Path) -> Suite:
     if not NAME.fullmatch(folder.name):
         raise ConfigError(f"a feature's folder is named by {NAME_RULE}; rename {folder.name!r}", file=folder)
     file = folder / SUITE_FILE
+    if not _stays(folder, Path(SUITE_FILE)):
+        raise ConfigError("is a link that leads out of the suite's folder; put the file itself there", file=file)
     document = read_document(read_text(file, LARGEST_SUITE), file)
     written = _validated(document, file)
     cases_file = _inside(folder, written.cases, document, file)
@@ -133,6 +135,14 @@ def _inside(folder: Path, name: str, document: Document, file: Path) -> Path:
         problem = f"{name[:80]!r} leads out of the suite's folder; keep the cases inside it"
         raise ConfigError(problem, file=file, line=line, key="cases")
     return folder / path
+
+
+def _stays(folder: Path, path: Path) -> bool:
+    """True, too, for what cannot be followed: reading it says why."""
+    try:
+        return _within(folder, path)
+    except (OSError, RuntimeError):
+        return True
 
 
 def _within(folder: Path, path: Path) -> bool:

@@ -5,13 +5,17 @@ What belongs here: templates, their sandbox and their limits. What does not: whi
 attributes, changes to the fields, and whatever differs from run to run (`random`, `lipsum`) are out of reach.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from evalops_core.domain.chat import Message, Role
@@ -21,6 +25,10 @@ from evalops_core.errors import ConfigError
 from evalops_core.suites.file_model import listed, suggestion
 
 LONGEST_MESSAGE = 1_000_000
+_LARGEST_VALUE = 100 * LONGEST_MESSAGE  # what one step may make before the message is cut
+_SHORTENS = ("truncate",)
+_GROWING = (str, int, list, tuple, dict, range)
+_WIDE = re.compile(r"[0-9]{6}|%[^\s%a-zA-Z]*\*")
 
 
 class PromptError(ConfigError):
@@ -102,6 +110,8 @@ def _compiled(prompt: Prompt) -> tuple[_Compiled, ...]:
     environment = _Sandbox(undefined=StrictUndefined, finalize=_plain_value, autoescape=False)
     environment.globals = {"range": environment.globals["range"]}
     del environment.filters["random"]
+    bounded: Any = {name: _bounded(filter_) for name, filter_ in environment.filters.items() if name not in _SHORTENS}
+    environment.filters.update(bounded)
     compiled: list[_Compiled] = []
     for index, message in enumerate(prompt.messages):
         try:
@@ -116,17 +126,78 @@ def _compiled(prompt: Prompt) -> tuple[_Compiled, ...]:
     return tuple(compiled)
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Without the two operators by which a short template makes a huge value."""
+class _Generator(CodeGenerator):
+    """`~` joins texts of any length, and Jinja2 knows no way to intercept it."""
 
-    intercepted_binops = frozenset(("*", "**"))
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802  # Jinja2 finds it by this name
+        self.write("environment.concatenated((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Without the ways by which a short template makes a huge value."""
+
+    code_generator_class = _Generator
+    intercepted_binops = frozenset(("*", "**", "+", "%"))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and not (abs(left) <= 1_000_000 and abs(right) <= 64):
             raise SecurityError("the power is too large")
         if operator == "*" and _size(left) * _size(right) > LONGEST_MESSAGE:
             raise SecurityError("the repetition is too long")
+        if operator == "+" and _length(left) + _length(right) > LONGEST_MESSAGE:
+            raise SecurityError("the sum is too long")
+        if operator == "%" and isinstance(left, str):
+            _check_width(left)
         return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position, as the compiled templates do
+        owner = getattr(obj, "__self__", None)
+        _check_growth(owner, *args, *kwargs.values())
+        if isinstance(owner, str) and getattr(obj, "__name__", "") in ("format", "format_map"):
+            _check_width(owner)
+        return super().call(context, obj, *args, **kwargs)
+
+    def concatenated(self, parts: Sequence[Any]) -> str:
+        texts = [str(_plain_value(part)) for part in parts]
+        if sum(map(len, texts)) > LONGEST_MESSAGE:
+            raise SecurityError("the text is too long")
+        return "".join(texts)
+
+
+def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that is not asked for more than memory holds; Jinja2's marks on it stay."""
+
+    @wraps(function)
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        _check_growth(*args, *kwargs.values())
+        if function is FILTERS["format"]:
+            _check_width(str(args[0]))
+        return function(*args, **kwargs)
+
+    return bounded
+
+
+def _check_growth(*values: Any) -> None:
+    """SecurityError where texts, lists and numbers together could make a value of more than `_LARGEST_VALUE`.
+
+    Whatever pads, repeats, joins or replaces makes at most the product of what it is given.
+    """
+    if math.prod(max(1, _size(value)) for value in values if isinstance(value, _GROWING)) > _LARGEST_VALUE:
+        raise SecurityError("the value would grow too large")
+
+
+def _check_width(form: str) -> None:
+    """SecurityError where a format holds a width or a precision of six digits, or `%` takes one from a value."""
+    if _WIDE.search(form):
+        raise SecurityError("the format is too wide")
+
+
+def _length(value: Any) -> int:
+    return len(value) if hasattr(value, "__len__") else 0
 
 
 def _size(value: Any) -> int:

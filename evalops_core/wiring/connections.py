@@ -32,7 +32,8 @@ from evalops_core.run.judge_cache import with_cache
 from evalops_core.run.metered import FreeEmbeddings, MeteredChat, MeteredEmbeddings
 from evalops_core.run.plan import Plan
 from evalops_core.scorers.registry import build_scorers
-from evalops_core.settings import EMBEDDED, Settings
+from evalops_core.setting_types import EMBEDDED
+from evalops_core.settings import Settings
 from evalops_core.store.judge_cache import JudgeCache
 from evalops_core.wiring.models import OPENAI, embeds_here, model_server, price_of
 

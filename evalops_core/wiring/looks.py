@@ -28,7 +28,8 @@ from evalops_core.providers.retry import CallPolicy
 from evalops_core.run.doctor import endpoints, mail
 from evalops_core.run.doctor.endpoints import Asked
 from evalops_core.run.doctor.finding import Finding
-from evalops_core.settings import EMBEDDED, Settings
+from evalops_core.setting_types import EMBEDDED
+from evalops_core.settings import Settings
 from evalops_core.wiring.alerts import alert_rules
 from evalops_core.wiring.connections import endpoint_key, model_key
 from evalops_core.wiring.models import OPENAI, embeds_here, judge_ref, model_ref, model_server

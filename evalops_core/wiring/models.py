@@ -19,7 +19,9 @@ from evalops_core.providers.local_model.catalogue import CHAT_MODEL_ID, EMBEDDIN
 from evalops_core.providers.pricing import PriceOverride, price
 from evalops_core.providers.scripted import ScriptedChat
 from evalops_core.scorers.registry import build_scorers, scorers_fingerprint
-from evalops_core.settings import EMBEDDED, Settings
+from evalops_core.setting_types import EMBEDDED
+from evalops_core.settings import Settings
+from evalops_core.wiring.suites import refuse_code
 
 if TYPE_CHECKING:
     from evalops_core.providers.local_model.process import ModelServer
@@ -76,8 +78,9 @@ def needs_embedded_model(suites: Mapping[str, Suite], settings: Settings) -> boo
 def scorers_version(specs: Sequence[ScorerSpec], folder: Path, settings: Settings) -> str:
     """The fingerprint of the scorers as they will run, without connecting to anything.
 
-    ConfigError where one of them cannot be built.
+    ConfigError where one of them cannot be built, or is code that the settings refuse.
     """
+    refuse_code(specs, folder, settings)
     judge = judge_ref(settings)
     scorers = build_scorers(
         specs,

@@ -196,7 +196,7 @@ def _rules(settings: "Settings") -> "AlertRules":
 
 def _address(value: str) -> str:
     from evalops_core.errors import ConfigError
-    from evalops_core.settings import mail_address
+    from evalops_core.setting_types import mail_address
 
     try:
         return mail_address(value.strip())

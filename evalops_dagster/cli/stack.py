@@ -7,6 +7,7 @@ What belongs here: the order of starting and stopping, and what is said about it
 import contextlib
 import errno
 import fcntl
+import ipaddress
 import json
 import os
 import secrets
@@ -70,6 +71,11 @@ def _start(
     chosen = free_port(settings.ui_host, first, exactly=port is not None or "ui_port" in settings.model_fields_set)
     if first not in (0, chosen):
         say(f"port {first} is taken; the UI gets {chosen}")
+    if not is_loopback(settings.ui_host):
+        say(
+            f"warning: Dagster's UI has no login, and with EVALOPS_UI_HOST={settings.ui_host} whoever reaches this "
+            "machine can launch runs and read all data; put a proxy with a login before it, see docs/security.md"
+        )
     server = embedded_server(settings) if settings.database_url is None else None
     if server is not None:
         say("database: starting the embedded PostgreSQL …")
@@ -178,6 +184,15 @@ def _bindable(host: str, port: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
         return probe.getsockname()[1]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what is served there; False for a name that cannot be resolved."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
 
 
 def _url(host: str, port: int) -> str:

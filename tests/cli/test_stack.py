@@ -10,7 +10,7 @@ import pytest
 from evalops_core.errors import ConfigError
 from evalops_dagster.cli.dagster_api import DagsterApi
 from evalops_dagster.cli.dagster_process import end_marked, marked
-from evalops_dagster.cli.stack import free_port
+from evalops_dagster.cli.stack import free_port, is_loopback
 from tests.cli.calling import Evalops
 
 PROJECT = Path(__file__).parents[2]
@@ -64,6 +64,31 @@ def test_a_folder_without_suites_is_refused_before_anything_is_started(
     said = evalops("dev", "--port", "0")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert said.err.startswith(f"error: {tmp_path / 'nowhere'}: does not exist")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "localhost", "::1"])
+def test_an_address_of_this_machine_alone_is_loopback(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "no-such-host.invalid", ""])  # noqa: S104 - not served on
+def test_an_address_that_others_reach_is_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(("host", "warnings"), [("0.0.0.0", 1), ("127.0.0.1", 0)])  # noqa: S104 - for an instant
+def test_a_ui_that_others_reach_is_started_with_a_warning_that_it_has_no_login(
+    evalops: Evalops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, warnings: int
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(PROJECT))
+    monkeypatch.setenv("EVALOPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("EVALOPS_UI_HOST", host)
+    monkeypatch.setenv("EVALOPS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    said = evalops("dev", "--port", "0")
+    assert (said.code, "cannot connect" in said.err) == (1, True)
+    found = [line for line in said.out.splitlines() if "Dagster's UI has no login" in line]
+    assert len(found) == warnings
+    assert all(f"EVALOPS_UI_HOST={host}" in line and "docs/security.md" in line for line in found)
 
 
 def test_without_the_two_files_it_says_where_it_looked(

@@ -240,6 +240,15 @@ def test_progress_shows_as_a_few_log_lines_whatever_the_number_of_cases(
     assert abs(events(400) - events(20)) <= 12
 
 
+def test_steps_hand_each_other_nothing_so_that_no_pickle_is_written(
+    suite: Suite, workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    assert materialize(suite, workshop, instance, steps=(*CHAIN, "trend")).success
+    kept = [path for path in Path(instance.storage_directory()).rglob("*") if path.is_file()]
+    assert kept, "the logs of what steps print"
+    assert {path.parent.name for path in kept} == {"compute_logs"}
+
+
 def test_dagster_keeps_its_tables_apart_from_ours(
     suite: Suite, workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:

@@ -51,6 +51,22 @@ def test_cases_outside_the_folder_are_refused(tmp_path: Path, path: str) -> None
     assert "leads out of the suite's folder" in str(error)
 
 
+def test_a_suite_file_that_links_out_of_the_folder_is_refused_unread(tmp_path: Path) -> None:
+    folder = write_suite(tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text("password: hunter2")
+    (folder / "suite.yaml").unlink()
+    (folder / "suite.yaml").symlink_to(secret)
+    error = str(refusal(folder))
+    assert "suite.yaml: is a link that leads out of the suite's folder" in error
+    assert "password" not in error
+    secret.rename(folder / "kept.yaml")
+    (folder / "kept.yaml").write_text(YAML)
+    (folder / "suite.yaml").unlink()
+    (folder / "suite.yaml").symlink_to("kept.yaml")
+    assert load_suite(folder).cases
+
+
 @pytest.mark.parametrize("path", ["sub/cases.jsonl", "./cases.jsonl", "..data/cases.jsonl", "link.jsonl"])
 def test_cases_anywhere_inside_the_folder_are_read(tmp_path: Path, path: str) -> None:
     folder = write_suite(tmp_path, yaml=f"{YAML}cases: {path}\n")

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from evalops_core.suites.loader import load_suite
 from tests.suites.folders import YAML, refusal, with_scorer, write_suite
 
 JUDGE = "{type: judge, rubric: {axes: [{name: tone, description: d}]}"
@@ -109,6 +110,17 @@ def test_what_may_be_a_key_is_never_repeated(tmp_path: Path) -> None:
             error = refusal(write_suite(tmp_path, yaml=f"{YAML}model:\n  {key}{value}{end}\n"))
             assert error.line == 8
             assert "verysecret" not in str(error)
+
+
+@pytest.mark.parametrize("variable", ["EVALOPS_DATABASE_URL", "RESEND_API_KEY", "EVALOPS_RESEND_API_KEY"])
+def test_a_suite_cannot_have_a_secret_that_is_no_model_s_key_sent_to_its_endpoint(
+    tmp_path: Path, variable: str
+) -> None:
+    error = refusal(write_suite(tmp_path, yaml=f"{YAML}model:\n  api_key_env: {variable}\n"))
+    assert (error.line, error.key) == (8, "model.api_key_env")
+    assert "holds what is no model's key" in str(error)
+    folder = write_suite(tmp_path, yaml=f"{YAML}model:\n  api_key_env: EVALOPS_MODEL_API_KEY\n")
+    assert load_suite(folder).model.api_key_env == "EVALOPS_MODEL_API_KEY"
 
 
 def test_of_several_problems_the_first_by_line_is_named(tmp_path: Path) -> None:

@@ -45,6 +45,22 @@ def test_loops_conditions_and_filters_work() -> None:
     assert said("{{ data | tojson }}{{ '=' * 3 }}{{ 2 ** 3 }}", data={"a": 1}) == '{"a": 1}===8'
 
 
+def test_what_texts_are_usually_made_with_has_its_way() -> None:
+    text = "line 1000000 of {it}: 50% off %d\n" * 20_000
+    assert said("{{ text | replace('off', 'on') | wordwrap(80) | length }}", text=text) > "600000"
+    assert said("{{ text | truncate(500, true) | length }}", text=text * 2) == "500"
+    assert said("{{ a ~ ', ' ~ b ~ 1 }}{{ a + b }}{{ 7 % 4 }}", a="x", b="y") == "x, y1xy3"
+    assert said("{{ '%s has %.2f' % (a, 1.5) }} {{ '%5d|' | format(n) }}{{ '{:>4}'.format(a) }}", a="x", n=3) == (
+        "x has 1.50     3|   x"
+    )
+    assert (
+        said("{{ words | join(', ') | title }}{{ words | map('upper') | list }}", words=["a", "b"]) == "A, B['A', 'B']"
+    )
+    assert said("{{ text.split('\\n') | length }} {{ words | batch(2, '-') | list }}", text=text, words=["a"]) == (
+        "20001 [['a', '-']]"
+    )
+
+
 def test_without_a_prompt_a_text_is_the_users_message() -> None:
     assert render(Prompt(), Case("a", fields={"input": "hello"})) == (Message("user", "hello"),)
 
@@ -91,6 +107,22 @@ def test_a_missing_field_is_named_with_those_there_are() -> None:
         "{{ word * 2000000 }}",
         "{{ words * 2000000 }}",
         "{{ 10 ** 10 ** 10 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%*d' % (10 ** 9, 1) }}",
+        "{{ '%.999999999f' | format(1) }}",
+        "{{ '{:>999999999}'.format(1) }}",
+        "{{ '{:{w}}'.format(1, w=10 ** 9) }}",
+        "{{ word | center(10 ** 9) }}",
+        "{{ word.ljust(10 ** 9) }}",
+        "{{ word | indent(10 ** 9) }}",
+        "{{ words | batch(10 ** 9, 'x') | list }}",
+        "{{ (word * 300000) | replace('l', word * 300000) }}",
+        "{{ (word * 300000).replace('l', word * 300000) }}",
+        "{{ (word * 300000).join(word * 300000) }}",
+        "{% set a = 'x' * 900000 %}{% set a = a ~ a %}{% set a = a ~ a %}{{ a | length }}",
+        "{% set a = 'x' * 900000 %}{% set a = a + a %}{% set a = a + a %}{{ a | length }}",
+        "{{ (words * 900000 + words * 900000) | length }}",
+        "{{ word ~ word.upper }}",
         "{{ word + 1 }}",
         "{{ 1 / 0 }}",
         "{{ words.absent }}",

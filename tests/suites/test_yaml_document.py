@@ -92,7 +92,7 @@ def test_a_tower_of_aliases_is_refused_before_it_grows() -> None:
 
 
 def test_a_million_open_brackets_are_refused_without_exhausting_the_stack() -> None:
-    with pytest.raises(ConfigError, match="deeper than"):
+    with pytest.raises(ConfigError, match=r"deeper than|maximum nesting depth"):  # libyaml's own since PyYAML 6.0.4
         read("[" * 1_000_000)
 
 
