@@ -52,6 +52,8 @@ lock:  ## resolve the dependencies anew (needs uv)
 	  --no-header --upgrade -q -o locks/runtime.txt
 	uv pip compile pyproject.toml --universal --python-version 3.10 --extra dev --generate-hashes --no-annotate \
 	  --no-header --upgrade -q -c locks/runtime.txt -o locks/dev.txt
+	uv pip compile pyproject.toml --universal --python-version 3.10 --extra celery --extra k8s --extra docker --extra build \
+	  --generate-hashes --no-annotate --no-header --upgrade -q -c locks/runtime.txt -c locks/dev.txt -o locks/server.txt
 
 clean:  ## remove what was installed and built here; the data in EVALOPS_HOME stays
 	rm -rf $(VENV) $(VENV).lock dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
