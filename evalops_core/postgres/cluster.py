@@ -132,6 +132,7 @@ def configure_cluster(at: Layout, port: int) -> None:
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_checkpoints": "off",
+        "log_min_error_statement": "panic",  # a statement that fails holds texts of cases and answers
         # Otherwise a backend whose client died runs its query to the end, and holds its advisory locks till then.
         "client_connection_check_interval": "1s",
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import psycopg2
+import psycopg2.errors
 import pytest
 
 from evalops_core.errors import DatabaseError
@@ -227,3 +228,18 @@ def test_an_advisory_lock_is_free_soon_after_its_holder_is_killed_in_mid_query(r
     holder.kill()
     # Gives up with an error after a minute, where the query would have gone on for an hour.
     ask(url, "SET statement_timeout = '60s'; SELECT pg_advisory_lock(42)")
+
+
+def test_a_statement_that_fails_leaves_none_of_its_values_in_the_log(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    url = server.start(keep=False).url.get_secret_value()
+    with (
+        contextlib.closing(psycopg2.connect(url)) as connection,
+        connection.cursor() as cursor,
+        pytest.raises(psycopg2.errors.DivisionByZero),
+    ):
+        cursor.execute("SELECT 1 / 0, %s", ["what a user said"])
+    server.stop()
+    log = (tmp_path / "server.log").read_text()
+    assert "division by zero" in log
+    assert "what a user said" not in log
