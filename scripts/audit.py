@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-LOCKS = (Path("locks/runtime.txt"), Path("locks/dev.txt"))
+LOCKS = (Path("locks/runtime.txt"), Path("locks/dev.txt"), Path("locks/server.txt"))
 IGNORED: Mapping[str, str] = {}
 """Advisory → why it does not concern this project, and until when that is so."""
 

@@ -15,7 +15,12 @@ SPOOL = Path("evalops_core/suites/spooled_cases.py")
 RUNS_DATA = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 CALLS = {"read_pickle", "to_pickle", "unsafe_load", "full_load", "unsafe_load_all", "full_load_all", "eval", "exec"}
 # What these put into a statement is a constant of ours all the same, given by their callers or made in place.
-SQL_FROM_ARGUMENTS = {("names.py", "table"), ("names.py", "condition"), ("verdicts.py", "each")}
+SQL_FROM_ARGUMENTS = {
+    ("gate_lock.py", "taking"),
+    ("names.py", "condition"),
+    ("names.py", "table"),
+    ("verdicts.py", "each"),
+}
 
 
 def dangerous(source: str) -> Iterator[str]:

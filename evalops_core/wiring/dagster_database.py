@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg2.errors
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, Row, func, make_url, select, text
+from sqlalchemy import Connection, Engine, MetaData, Row, func, make_url, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from evalops_core.errors import DatabaseError
@@ -64,8 +64,9 @@ def _make_whole(engine: Engine, create: Callable[[], None]) -> None:
             with engine.begin() as beside:
                 if not _state(beside).is_there:
                     beside.execute(text(f"CREATE SCHEMA {DAGSTER}"))
-                for table in _left_over(beside):
-                    beside.execute(text(f'DROP TABLE {DAGSTER}."{table}" CASCADE'))
+                left_over = MetaData()
+                left_over.reflect(beside, schema=DAGSTER)
+                left_over.drop_all(beside)
                 beside.execute(text(f"CREATE TABLE {DAGSTER}.{_MARK} ()"))
             create()
             with engine.begin() as beside:
@@ -77,12 +78,6 @@ def _make_whole(engine: Engine, create: Callable[[], None]) -> None:
                 f"the role {engine.url.username} may not make schema {DAGSTER} or tables in it: have an administrator "
                 f"run `CREATE SCHEMA {DAGSTER} AUTHORIZATION {engine.url.username}` in database {engine.url.database}"
             ) from None
-
-
-def _left_over(connection: Connection) -> list[str]:
-    """The tables of a process that was killed amid them."""
-    tables = text("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = CAST(:schema AS regnamespace)")
-    return list(connection.scalars(tables, {"schema": DAGSTER}))
 
 
 def _is_whole(connection: Connection) -> bool:
