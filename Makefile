@@ -23,7 +23,7 @@ dev: $(VENV)/.runtime  ## start EvalOps and its UI
 
 test: $(VENV)/.dev  ## run the tests
 	@$(EVALOPS) model fetch
-	$(PY) -m pytest
+	@sh scripts/test.sh
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	$(PY) -m ruff format --check .

@@ -161,7 +161,7 @@ def _interrupted(url: SecretStr, run: str) -> None:
         strikes, entered = 0, False
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, 2 * took), 0.0005)
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(0.001, min(2 * took, 1.0)), 0.0005)
                 with gate.hold(run, wait_s=PATIENCE_S):
                     entered = True
                     time.sleep(PATIENCE_S)
