@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from evalops_core.domain.suite import Suite
 from evalops_core.errors import ConfigError, EvalOpsError
 from evalops_core.run.doctor import background, database, machine
 from evalops_core.run.doctor.finding import Finding, failed
@@ -73,7 +72,7 @@ def examine(
         stored, dagster, models, mail, disk = _side_by_side(parts, patience_s)
     ahead_s = {**models.ahead_s, **mail.ahead_s, **stored.ahead_s}
     found = [
-        _settings(settings, suites.usable.values()),
+        _settings(settings),
         *stored.findings,
         *dagster.findings,
         *said,
@@ -104,11 +103,9 @@ def _not_made(_: SecretStr) -> None:
     raise EvalOpsError("Dagster's tables went away while they were looked at")
 
 
-def _settings(settings: Settings, suites: Iterable[Suite]) -> Finding:
-    named = {suite.model.api_key_env for suite in suites}
-    unread = [name for name in unread_variables() if name not in named]
+def _settings(settings: Settings) -> Finding:
     known = [f"EVALOPS_{name.upper()}" for name in type(settings).model_fields]
-    return machine.settings(str(settings.home), unread, known)
+    return machine.settings(str(settings.home), unread_variables(), known)
 
 
 def _suites(settings: Settings) -> tuple[Suites, list[Finding]]:
