@@ -43,6 +43,7 @@ _STALE_S = 6.0  # less than the 10 s after which the server gives a silent clien
 _ANSWER_S = 10.0
 _CONNECT_S = 15.0
 _POLITE_S = 2.0
+_NO_WAIT_S = 0.001  # a SimpleQueue of Python 3.10 may wait for ever where its time-out is over by its second look
 
 
 class Gate:
@@ -249,7 +250,10 @@ class _Keeper:
     def _dismissed(self, within_s: float) -> bool:
         """Whether the order to let go has come; no other can come before the gate is taken."""
         try:
-            self._orders.get(timeout=within_s)
+            if within_s < _NO_WAIT_S:
+                self._orders.get_nowait()
+            else:
+                self._orders.get(timeout=within_s)
         except queue.Empty:
             return False
         return True

@@ -36,6 +36,7 @@ from evalops_core.wiring.suites import Suites, read_suites
 from evalops_core.wiring.workshop import workshop_over
 
 PATIENCE_S = 40.0  # for a part that its own bounds (10 s a connection, a request, a statement) do not end
+_LEAST_S = 0.01  # shorter, a SimpleQueue of Python 3.10 may wait for ever
 _GATE = "evalops doctor"
 _GATE_WAIT_S = 2.0
 
@@ -198,7 +199,7 @@ def _look(part: _Part, answer: "queue.SimpleQueue[Seen]") -> None:
 
 def _awaited(part: _Part, answer: "queue.SimpleQueue[Seen]", deadline: float, patience_s: float) -> Seen:
     try:
-        return answer.get(timeout=max(0.0, deadline - time.monotonic()))
+        return answer.get(timeout=max(_LEAST_S, deadline - time.monotonic()))
     except queue.Empty:
         return _broken(part, f"there was no answer within {patience_s:.0f} s")
 
