@@ -1,4 +1,5 @@
-"""What EvalOps costs besides the model's calls: `make bench`, `make bench-peers`, or one part of either.
+"""What EvalOps costs besides the model's calls: `make bench`, `make bench-peers`, or one part of either; and `week` and
+`soak`, whole deployments for as long as that takes.
 
 What belongs here: which measurements there are, and with how much work each is done. What does not: any of them.
 """
@@ -31,7 +32,9 @@ def main() -> None:
         "memory": _memory,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("part", nargs="?", default="engine", choices=["engine", "bench", "peers", *parts])
+    parser.add_argument(
+        "part", nargs="?", default="engine", choices=["engine", "bench", "peers", "week", "soak", *parts]
+    )
     parser.add_argument("--cases", type=int, default=_USUAL.cases)
     parser.add_argument("--latency-ms", type=float, default=_USUAL.latency_ms)
     parser.add_argument("--in-flight", type=int, default=_USUAL.in_flight)
@@ -39,9 +42,18 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1, help="ours, peers: runs of each")
     parser.add_argument("--peer", action="append", help="peers: this one only; may be repeated")
     parser.add_argument("--install", action="store_true", help="peers: install first what is not there")
+    parser.add_argument("--windows", type=int, default=168, help="week: hours")
+    parser.add_argument("--runs", type=int, default=500, help="soak: scheduled runs")
+    parser.add_argument("--seed", type=int, default=9, help="week: of who is late and what is killed")
+    parser.add_argument("--minutes", type=float, default=120, help="week, soak: given up after so many")
+    parser.add_argument("-o", "--output", type=Path, help="soak: every figure as one document of JSON")
     parser.add_argument("--json", type=Path, help="append every figure to this file, a line of JSON each")
     chosen = parser.parse_args()
     ledger = Ledger(chosen.json)
+    if chosen.part in ("week", "soak"):
+        from benchmarks.soak.caller import forget_the_caller
+
+        forget_the_caller()
     work = Work(chosen.cases, chosen.latency_ms, chosen.in_flight)
     with tempfile.TemporaryDirectory() as folder, open_site(Path(folder)) as site:
         if chosen.part == "engine":
@@ -55,6 +67,14 @@ def main() -> None:
                 part(site, ledger)
         elif chosen.part == "peers":
             _peers(site, ledger, work, chosen.times, chosen.peer, wanted=chosen.install)
+        elif chosen.part == "week":
+            from benchmarks.soak.week import week
+
+            week(site, ledger, chosen.windows, chosen.seed, chosen.minutes)
+        elif chosen.part == "soak":
+            from benchmarks.soak.endurance import soak
+
+            soak(site, ledger, chosen.runs, chosen.minutes, chosen.output)
         elif chosen.part == "ours":
             compare(site, ledger, work, (), chosen.times)
         else:
