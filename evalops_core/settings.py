@@ -179,8 +179,8 @@ class Settings(BaseSettings):
     event_retention_days: int | None = Field(
         default=None,
         ge=1,
-        description="Dagster's finished runs older than this are deleted, with their events, by the job purge_traces; "
-        "kept for ever without it.",
+        description="All finished runs of the Dagster instance that are older are deleted, with their events, by the "
+        "job purge_traces; kept for ever without it.",
     )
     trace_redaction: str | None = Field(
         default=None,

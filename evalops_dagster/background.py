@@ -12,7 +12,6 @@ from evalops_core.errors import EvalOpsError
 from evalops_core.run.doctor.background import Background, background, no_tables, out_of_reach, refused
 from evalops_core.run.doctor.finding import Finding
 from evalops_core.wiring import dagster_tables
-from evalops_dagster.pool import POOLS
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -37,7 +36,7 @@ def look_at_dagster(settings: "Settings", store: "SecretStr | None") -> list[Fin
     if url is None:
         return no_tables()
     try:
-        seen = _seen(url)
+        seen = _seen(url, settings)
     except DBAPIError as error:
         return refused(_sentence(error))
     return background(seen, enabled=settings.scheduled_enabled)
@@ -48,10 +47,12 @@ def _sentence(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]
 
 
-def _seen(url: "SecretStr") -> Background:
+def _seen(url: "SecretStr", settings: "Settings") -> Background:
     from dagster._core.definitions.run_request import InstigatorType
     from dagster._core.scheduler.instigation import InstigatorStatus
     from dagster_postgres import DagsterPostgresStorage
+
+    from evalops_dagster.storage import wanted_pools
 
     storage = DagsterPostgresStorage(postgres_url=url.get_secret_value(), should_autocreate_tables=False)
     version = storage.event_log_storage.alembic_version()
@@ -65,7 +66,7 @@ def _seen(url: "SecretStr") -> Background:
     return Background(
         found=found or "no revision",
         needed=str(needed or "no revision"),
-        pools=sorted(set(POOLS) - pools),
+        pools=sorted(wanted_pools(settings) - pools),
         silent_s={
             words: max(0.0, now - beats[daemon].timestamp) for daemon, words in _DAEMONS.items() if daemon in beats
         },

@@ -23,12 +23,12 @@ def ping(
     """The cursor is the newest verdict that a ping has stood for; it moves when the ping was taken, so that one that
     failed is made again at the next tick."""
     told, settings = int(context.cursor or 0), load_settings()
+    heartbeat = heartbeat_of(settings)  # first, so that what is no address is said before it is needed
     with open_workshop(settings) if given is None else nullcontext(given) as workshop:
         known = _States(context.instance, workshop)
         found = look(workshop.engine, features, broken, told, workshop.tools.now(), known.of)
     if isinstance(found, Silent):
         return dg.SensorResult(skip_reason=f"no ping: {found.why}", cursor=context.cursor)
-    heartbeat = heartbeat_of(settings)
     failure = "there is no address" if heartbeat is None else heartbeat.ping()
     if failure is not None:
         words = f"the ping of EVALOPS_HEARTBEAT_URL failed: {failure}; the next tick tries again"

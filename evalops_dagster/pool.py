@@ -20,6 +20,11 @@ def eval_pool(feature: str, gate_scope: str) -> str:
     return POOL if gate_scope == "all" else f"{POOL}_{feature}"
 
 
+def feature_of_pool(pool: str) -> str | None:
+    """The feature that a pool is of alone; None for the others."""
+    return pool.removeprefix(f"{POOL}_") if pool.startswith(f"{POOL}_") else None
+
+
 def is_gated(pools: Iterable[str]) -> bool:
     """Whether a run with these pools holds a gate while it works."""
     return any(pool in POOLS or pool.startswith(f"{POOL}_") for pool in pools)

@@ -14,6 +14,7 @@ from evalops_core.errors import EvalOpsError
 from evalops_core.settings import load_settings
 from evalops_dagster.jobs import job_name
 from evalops_dagster.launchers import refuse_database_of_one_machine
+from evalops_dagster.pool import feature_of_pool
 
 if TYPE_CHECKING:
     from evalops_core.wiring import Gate, Held, Workshop
@@ -60,7 +61,12 @@ def drift_gate_resource(context: dg.InitResourceContext) -> "Iterator[Held]":
 
 
 def _evaluated(run: dg.DagsterRun | None, suites: Mapping[str, Suite]) -> Collection[str]:
-    """The features that the run may evaluate: of its assets, or where it has no selection, all of its job."""
+    """The features whose steps the run has: those of its pools, as Dagster's queue counts them; of one without pools of
+    single features, those of its assets, or where it has no selection, of its job."""
+    pools = run.run_op_concurrency.all_pools if run and run.run_op_concurrency else ()
+    own = {feature_of_pool(pool) for pool in pools or ()} - {None}
+    if own and own <= set(suites):
+        return [name for name in suites if name in own]
     if run is None or run.asset_selection is None:
         job = run and run.job_name
         return [name for name, suite in suites.items() if job_name(suite.interval_hours) == job] or suites
@@ -73,11 +79,11 @@ def _held(context: dg.InitResourceContext, of: "Callable[[Workshop], Gate]") -> 
         from evalops_core.wiring import GateError
 
         raise GateError("the gate is held for a Dagster run, and there is none")
-    log, hold = context.log, of(workshop).hold
+    log = context.log
     with ExitStack() as stack:
         try:
             wait_s = workshop.settings.gate_wait_s
-            held = stack.enter_context(hold(context.run.run_id, wait_s=wait_s, said=log and log.info))
+            held = stack.enter_context(of(workshop).hold(context.run.run_id, wait_s=wait_s, said=log and log.info))
         except EvalOpsError as error:
             if log:
                 # what Dagster shows of it begins with the resource's name and a traceback

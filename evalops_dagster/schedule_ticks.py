@@ -64,10 +64,7 @@ def _tick(
         if holder is None:
             requests.append(_request(job, found.window.key, features, together=together))
         else:
-            reasons.append(
-                f"due are {', '.join(features)}, but the gate is held by run {holder.run} "
-                f"on {holder.host} since {holder.since:%Y-%m-%d %H:%M:%S} UTC"
-            )
+            reasons.append(f"due are {', '.join(features)}, but the gate is held by {holder}")
     if not requests:
         return dg.SkipReason("; ".join(reasons))
     for reason in reasons:

@@ -35,7 +35,7 @@ class EvalOpsStorage(DagsterPostgresStorage):
         settings = load_settings()
         url = dagster_url(settings, create=lambda url: cls._create_tables(url.get_secret_value()))
         storage = cls(postgres_url=url.get_secret_value(), should_autocreate_tables=True, inst_data=inst_data)
-        wanted = {*POOLS, *(eval_pool(feature, settings.gate_scope) for feature in _features(settings))}
+        wanted = wanted_pools(settings)
         for pool in sorted(wanted - cls._pools(storage, wanted)):
             storage.event_log_storage.set_concurrency_slots(pool, 1)
         return storage
@@ -53,6 +53,11 @@ class EvalOpsStorage(DagsterPostgresStorage):
     def _create_tables(cls, url: str) -> None:
         """dagster-postgres does so on its first connection."""
         cls(postgres_url=url, should_autocreate_tables=True).event_log_storage.dispose()
+
+
+def wanted_pools(settings: Settings) -> set[str]:
+    """The pools that runs of this deployment queue for, as far as this machine has the suites."""
+    return {*POOLS, *(eval_pool(feature, settings.gate_scope) for feature in _features(settings))}
 
 
 def _features(settings: Settings) -> Iterable[str]:

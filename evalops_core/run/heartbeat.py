@@ -130,9 +130,8 @@ def _of_feature(course: Course, new: Collection[int], state_of: RunStates) -> st
 
 
 def _of_mail(mail: MailQueue, now: datetime) -> str | None:
-    dead = mail.messages.get("dead", 0)
-    if dead:
-        return f"{dead} alert mails were given up"
+    if mail.given_up_lately:
+        return f"{mail.given_up_lately} alert mails were given up in the last week; `evalops alerts list` shows them"
     if mail.owed_since is not None and now - mail.owed_since > OVERDUE_AFTER:
         return f"an alert mail has been due since {mail.owed_since:%Y-%m-%d %H:%M} UTC"
     return None

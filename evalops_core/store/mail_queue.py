@@ -6,7 +6,7 @@ says about the system (run).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, text
 
@@ -14,16 +14,18 @@ from evalops_core.store.outbox import MessageState
 from evalops_core.store.tables import OUTBOX
 
 _O = OUTBOX.c
+_LATELY = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class MailQueue:
     """`messages` counts those of each state, test mails left out; `owed_since` is since when the oldest one that is due
     waits for its delivery, None where none is due. One that will be due later does not wait yet; one that was tried
-    waits since its first attempt."""
+    waits since its first attempt. `given_up_lately` counts the dead ones of the last seven days."""
 
     messages: Mapping[MessageState, int]
     owed_since: datetime | None
+    given_up_lately: int = 0
 
 
 def mail_queue(connection: Connection, now: datetime) -> MailQueue:
@@ -32,4 +34,6 @@ def mail_queue(connection: Connection, now: datetime) -> MailQueue:
     oldest = select(func.min(since)).where(text("outbox.state = 'due'"), _O.transition != "test")
     owed_since = connection.execute(oldest).scalar_one()
     messages = {row[0]: row[1] for row in connection.execute(counted)}
-    return MailQueue(messages, owed_since if owed_since is not None and owed_since <= now else None)
+    dead = (_O.state == "dead") & (_O.transition != "test") & (_O.created_at > now - _LATELY)
+    given_up = connection.execute(select(func.count()).where(dead)).scalar_one()
+    return MailQueue(messages, owed_since if owed_since is not None and owed_since <= now else None, given_up)

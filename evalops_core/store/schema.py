@@ -98,7 +98,7 @@ def _migrate(engine: Engine, apply: "Callable[[Connection, Config], None]") -> l
         role = engine.url.username
         raise DatabaseError(
             f"the role {role} may not change the schema ({str(error.orig).splitlines()[0]}): it has to own schema "
-            f"{SCHEMA}; `CREATE SCHEMA {SCHEMA} AUTHORIZATION {role}`, run by an administrator, makes it"
+            f"{SCHEMA} with its tables; an administrator makes it by `CREATE SCHEMA {SCHEMA} AUTHORIZATION {role}`"
         ) from None
     return done
 

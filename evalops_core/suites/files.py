@@ -59,7 +59,7 @@ def _base_url(value: str) -> str:
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):  # perhaps the key itself, so it is not repeated
         raise ValueError("expected the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
-    if value == "RESEND_API_KEY" or (value.startswith("EVALOPS_") and value not in MODEL_KEYS):
+    if (name := value.upper()) == "RESEND_API_KEY" or (name.startswith("EVALOPS_") and name not in MODEL_KEYS):
         raise ValueError("holds what is no model's key; a suite may send it to no endpoint, so name another variable")
     return value
 

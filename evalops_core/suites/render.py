@@ -15,7 +15,6 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
-from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from evalops_core.domain.chat import Message, Role
@@ -26,8 +25,9 @@ from evalops_core.suites.file_model import listed, suggestion
 
 LONGEST_MESSAGE = 1_000_000
 _LARGEST_VALUE = 100 * LONGEST_MESSAGE  # what one step may make before the message is cut
-_SHORTENS = ("truncate",)
 _GROWING = (str, int, list, tuple, dict, range)
+_PADS = frozenset(("batch", "center", "expandtabs", "indent", "ljust", "rjust", "slice", "wordwrap", "zfill"))
+_JOINS = frozenset(("format", "format_map", "join", "translate", "xmlattr"))
 _WIDE = re.compile(r"[0-9]{6}|%[^\s%a-zA-Z]*\*")
 
 
@@ -110,7 +110,8 @@ def _compiled(prompt: Prompt) -> tuple[_Compiled, ...]:
     environment = _Sandbox(undefined=StrictUndefined, finalize=_plain_value, autoescape=False)
     environment.globals = {"range": environment.globals["range"]}
     del environment.filters["random"]
-    bounded: Any = {name: _bounded(filter_) for name, filter_ in environment.filters.items() if name not in _SHORTENS}
+    grow = _PADS | _JOINS | {"replace"}
+    bounded: Any = {name: _bounded(name, filter_) for name, filter_ in environment.filters.items() if name in grow}
     environment.filters.update(bounded)
     compiled: list[_Compiled] = []
     for index, message in enumerate(prompt.messages):
@@ -146,7 +147,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and not (abs(left) <= 1_000_000 and abs(right) <= 64):
             raise SecurityError("the power is too large")
-        if operator == "*" and _size(left) * _size(right) > LONGEST_MESSAGE:
+        repeats = hasattr(left, "__len__") or hasattr(right, "__len__")
+        if operator == "*" and repeats and _size(left) * _size(right) > LONGEST_MESSAGE:
             raise SecurityError("the repetition is too long")
         if operator == "+" and _length(left) + _length(right) > LONGEST_MESSAGE:
             raise SecurityError("the sum is too long")
@@ -155,9 +157,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # by position, as the compiled templates do
-        owner = getattr(obj, "__self__", None)
-        _check_growth(owner, *args, *kwargs.values())
-        if isinstance(owner, str) and getattr(obj, "__name__", "") in ("format", "format_map"):
+        method = getattr(obj, "__wrapped__", obj)  # Jinja2 puts a function of its own before a text's `format`
+        owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
+        if isinstance(owner, _GROWING):
+            _check_growth(name, owner, *args, *kwargs.values())
+        if isinstance(owner, str) and name in ("format", "format_map"):
             _check_width(owner)
         return super().call(context, obj, *args, **kwargs)
 
@@ -168,25 +172,34 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return "".join(texts)
 
 
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that is not asked for more than memory holds; Jinja2's marks on it stay."""
 
     @wraps(function)
     def bounded(*args: Any, **kwargs: Any) -> Any:
-        _check_growth(*args, *kwargs.values())
-        if function is FILTERS["format"]:
+        _check_growth(name, *args, *kwargs.values())
+        if name == "format":
             _check_width(str(args[0]))
         return function(*args, **kwargs)
 
     return bounded
 
 
-def _check_growth(*values: Any) -> None:
-    """SecurityError where texts, lists and numbers together could make a value of more than `_LARGEST_VALUE`.
+def _check_growth(name: str, *values: Any) -> None:
+    """SecurityError where the filter or method `name` could make a value of more than `_LARGEST_VALUE`.
 
-    Whatever pads, repeats, joins or replaces makes at most the product of what it is given.
+    What pads makes at most the product of texts and widths, what joins that of texts and lists; what does neither grows
+    by no more than a few times, whatever numbers it is given.
     """
-    if math.prod(max(1, _size(value)) for value in values if isinstance(value, _GROWING)) > _LARGEST_VALUE:
+    given = [(max(1, _size(value)), isinstance(value, int)) for value in values if isinstance(value, _GROWING)]
+    texts = [size for size, number in given if not number]
+    if name == "replace" and len(texts) >= 3:
+        most = texts[0] + texts[0] // texts[1] * texts[2]
+    elif name in _PADS:
+        most = math.prod(size for size, _ in given)
+    else:
+        most = math.prod(texts) if name in _JOINS else 0
+    if most > _LARGEST_VALUE:
         raise SecurityError("the value would grow too large")
 
 

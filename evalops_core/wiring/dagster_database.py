@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import psycopg2.errors
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, MetaData, Row, func, make_url, select, text
+from sqlalchemy import Connection, Engine, MetaData, Row, func, inspect, make_url, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from evalops_core.errors import DatabaseError
@@ -20,6 +20,7 @@ from evalops_core.wiring.database import store_url
 DAGSTER = "dagster"
 _CREATION_LOCK = 0x64616773746572  # "dagster"; held by the one process that makes the tables
 _MARK = "evalops_unfinished"
+UNFINISHED = f"{DAGSTER}.{_MARK}"
 # Dagster's columns have no zone and are filled by CURRENT_TIMESTAMP: in the zone of a role or database, which Dagster
 # then reads as UTC. A run would have been launched hours ago, or in hours.
 _UTC = "-cTimeZone=UTC"
@@ -44,8 +45,8 @@ def dagster_url(settings: Settings, create: Callable[[SecretStr], None]) -> Secr
     engine = make_engine(SecretStr(url))
     try:
         with engine.connect() as connection:
-            if given is not None and _first_schema(connection) != SCHEMA:
-                return _with_options(url, _UTC)
+            if given is not None and not _stands_for_another(connection):
+                return SecretStr(url) if _lives_in_utc(connection) else _with_options(url, _UTC)
             if _is_whole(connection):
                 return _in_schema(url, DAGSTER)
         _make_whole(engine, lambda: create(_in_schema(url, DAGSTER)))
@@ -76,7 +77,8 @@ def _make_whole(engine: Engine, create: Callable[[], None]) -> None:
                 raise
             raise DatabaseError(
                 f"the role {engine.url.username} may not make schema {DAGSTER} or tables in it: have an administrator "
-                f"run `CREATE SCHEMA {DAGSTER} AUTHORIZATION {engine.url.username}` in database {engine.url.database}"
+                f"run `CREATE SCHEMA {DAGSTER} AUTHORIZATION {engine.url.username}` in database {engine.url.database}, "
+                f"or `ALTER SCHEMA {DAGSTER} OWNER TO {engine.url.username}` where it is there"
             ) from None
 
 
@@ -89,9 +91,16 @@ def _state(connection: Connection) -> Row[tuple[bool, int, int]]:
     return connection.execute(_STATE, {"schema": DAGSTER, "mark": _MARK}).one()
 
 
-def _first_schema(connection: Connection) -> str | None:
-    """Where the URL's sessions make tables."""
-    return connection.scalar(text("SELECT current_schema()"))
+def _stands_for_another(connection: Connection) -> bool:
+    """Whether the URL's sessions would make their tables among the store's, and have not made them there before."""
+    first = connection.scalar(text("SELECT current_schema()"))
+    return first == SCHEMA and not inspect(connection).has_table("event_logs", SCHEMA)
+
+
+def _lives_in_utc(connection: Connection) -> bool:
+    """Whether the role's or the database's zone is UTC already: then no pooler has to take an option for it."""
+    zone = connection.scalar(text("SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'"))
+    return zone in ("UTC", "Etc/UTC", "GMT")
 
 
 def _in_schema(url: str, schema: str) -> SecretStr:

@@ -28,7 +28,7 @@ from evalops_core.settings import Settings, unread_variables
 from evalops_core.store.condition import condition, has_table, plain_engine
 from evalops_core.store.gate import GateHeldError
 from evalops_core.store.schema import current, head
-from evalops_core.wiring.dagster_database import dagster_url
+from evalops_core.wiring.dagster_database import UNFINISHED, dagster_url
 from evalops_core.wiring.database import store_url, while_needed
 from evalops_core.wiring.looks import ENDPOINT_CHECKS, Seen, look_at_mail, look_at_models
 from evalops_core.wiring.secrets import known_secrets, without
@@ -96,8 +96,10 @@ def dagster_tables(settings: Settings, store: SecretStr | None) -> SecretStr | N
     if url is None:
         return None
     names = ("dagster.runs",) if own is None else ("runs", "dagster.runs")  # of a URL that stands for the schema
-    found = any(has_table(plain_engine(url), name) for name in names)
-    return dagster_url(settings, create=_not_made) if found else None
+    engine = plain_engine(url)
+    if has_table(engine, UNFINISHED) or not any(has_table(engine, name) for name in names):
+        return None  # asking for the URL would make them
+    return dagster_url(settings, create=_not_made)
 
 
 def _not_made(_: SecretStr) -> None:

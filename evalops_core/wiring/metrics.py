@@ -5,7 +5,8 @@ What belongs here: which database and which gates, and in which state they are. 
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from evalops_core.errors import DatabaseError
 from evalops_core.run.metrics import Facts, GateState
 from evalops_core.settings import Settings
 from evalops_core.store.engine import make_engine
+from evalops_core.store.gate import Holder
 from evalops_core.store.metrics import holders, store_state
 from evalops_core.store.schema import current, head
 from evalops_core.wiring.database import embedded_server
@@ -36,13 +38,15 @@ class MetricsSource:
 
     def read(self) -> Facts:
         """DatabaseError where the database cannot be read; facts without a state where its schema is another one."""
-        url = self._where()
+        url = self.url()
         engine = self._connected(url)
         revision, needed = current(engine), head()
         if revision != needed:
             return Facts(revision=revision, needed=needed)
         state = store_state(engine)
-        held = holders(self._settings.lock_database_url or url, self._gates)
+        held: Mapping[str, Holder | None] = {}
+        with suppress(DatabaseError):  # the way to the lock may be closed, where that to the store is not
+            held = holders(self._settings.lock_database_url or url, self._gates)
         gates = {name: GateState(holder is not None, holder and holder.since) for name, holder in held.items()}
         return Facts(revision=revision, needed=needed, store=state, gates=gates)
 
@@ -50,8 +54,8 @@ class MetricsSource:
         if self._engine is not None:
             self._engine.dispose()
 
-    def _where(self) -> SecretStr:
-        """An embedded server may have another port each time that it is started."""
+    def url(self) -> SecretStr:
+        """The store's; an embedded server may have another port each time that it is started. DatabaseError without."""
         url = self._settings.database_url or embedded_server(self._settings).url()
         if url is None:
             raise DatabaseError("the embedded PostgreSQL is not running; `evalops dev` starts it")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -57,7 +57,7 @@ class Workshop:
         """The gate for eval runs of these features: the whole one, or their parts of it, as `gate_scope` says."""
         return Gate(self._lock_url, EVAL_GATE, features if self.settings.gate_scope == "feature" else ())
 
-    @cached_property
+    @property
     def _lock_url(self) -> SecretStr:
         url = SecretStr(self.engine.url.render_as_string(hide_password=False))
         return lock_url(self.settings, url, self.engine)

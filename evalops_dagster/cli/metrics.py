@@ -98,13 +98,16 @@ def _registry(settings: "Settings") -> "Generator[CollectorRegistry, None, None]
     from prometheus_client import CollectorRegistry
 
     from evalops_core.run.metrics import MetricsCollector
-    from evalops_core.wiring import MetricsSource
+    from evalops_core.wiring import MetricsSource, dagster_tables
 
     registry, source, queue = CollectorRegistry(), MetricsSource(settings), _Queue()
 
     def read() -> "Facts":
         facts = source.read()
-        return facts if facts.store is None else replace(facts, dagster_runs=queue.counts())
+        # without its tables, Dagster's storage would make them: that is not for who only looks
+        if facts.store is None or dagster_tables(settings, source.url()) is None:
+            return facts
+        return replace(facts, dagster_runs=queue.counts())
 
     registry.register(MetricsCollector(read))
     try:

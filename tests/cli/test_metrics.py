@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from evalops_dagster.cli import metrics as command
+from evalops_dagster.storage import EvalOpsStorage
 from tests.cli.calling import Evalops
 
 PROJECT = Path(__file__).parents[2]
@@ -43,6 +44,8 @@ def test_dagster_s_runs_are_counted_where_its_instance_is_found(
     deployment: None, evalops: Evalops, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(PROJECT))
+    assert value(evalops("metrics").out, "evalops_dagster_runs") is None, "its tables were made for it"
+    EvalOpsStorage.from_config_value(None, {})
     assert value(evalops("metrics").out, "evalops_dagster_runs") == 0
 
 

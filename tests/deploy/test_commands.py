@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,21 @@ def parsed(words: list[str]) -> Any:
     return command.make_context(words[0], left)
 
 
-@pytest.mark.parametrize("name", [name for name, words in COMMANDS.items() if words[0] != "python"])
+@pytest.mark.parametrize("name", [name for name, words in COMMANDS.items() if words[0] not in ("python", "celery")])
 def test_the_installed_programs_take_every_command_as_it_stands_in_the_files(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(PROJECT)  # where a workspace.yaml is, as where the services run
 
     assert parsed(COMMANDS[name]).command is not None
+
+
+def test_the_worker_is_started_with_the_app_that_executes_whole_runs() -> None:
+    [words] = [words for words in COMMANDS.values() if words[0] == "celery"]
+    app_module = words[words.index("-A") + 1]
+
+    assert find_spec(app_module) is not None
+    assert app_module == "evalops_dagster.celery_app"
 
 
 def test_a_command_or_an_option_that_does_not_exist_is_seen() -> None:

@@ -48,7 +48,7 @@ def test_the_chart_sends_nothing_home_either() -> None:
 
 
 def test_the_chart_finds_dagsters_tables_where_the_migration_makes_them() -> None:
-    assert values()["postgresql"]["postgresqlParams"] == {"options": "-csearch_path=dagster"}
+    assert values()["postgresql"]["postgresqlParams"] == {"options": "-cTimeZone=UTC -csearch_path=dagster"}
     assert values()["postgresql"]["enabled"] is False
 
 

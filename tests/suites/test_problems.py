@@ -112,7 +112,9 @@ def test_what_may_be_a_key_is_never_repeated(tmp_path: Path) -> None:
             assert "verysecret" not in str(error)
 
 
-@pytest.mark.parametrize("variable", ["EVALOPS_DATABASE_URL", "RESEND_API_KEY", "EVALOPS_RESEND_API_KEY"])
+@pytest.mark.parametrize(
+    "variable", ["EVALOPS_DATABASE_URL", "evalops_database_url", "RESEND_API_KEY", "Resend_Api_Key"]
+)
 def test_a_suite_cannot_have_a_secret_that_is_no_model_s_key_sent_to_its_endpoint(
     tmp_path: Path, variable: str
 ) -> None:

@@ -147,6 +147,29 @@ def test_a_template_that_reaches_too_far_or_fails_is_refused(template: str) -> N
     assert words == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        ("{{ order | default('-') }} {{ order | string }} {{ order | tojson }}", "4400123456 4400123456 4400123456"),
+        ("{{ '%d' | format(order) }} {{ '{:,}'.format(order) }}", "4400123456 4,400,123,456"),
+        ("{{ 2500 * 1000 }} {{ order * 2 }} {{ order - 1 }}", "2500000 8800246912 4400123455"),
+        ("{{ orders | selectattr('id', 'equalto', order) | map(attribute='id') | join }}", "4400123456"),
+        ("{{ (word * 40000) | replace('les' * 20, 'x' * 50) | length }}", "100000"),
+        ("{{ (word * 40000).find('x' * 3000) }}", "-1"),
+    ],
+)
+def test_large_numbers_and_long_texts_are_no_reason_to_refuse(template: str, rendered: str) -> None:
+    assert said(template, word="les", order=4_400_123_456, orders=[{"id": 4_400_123_456}]) == rendered
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ '{:>999999999}'.format(1) | length }}", "{{ '{a:>999999999}'.format_map({'a': 1}) | length }}"]
+)
+def test_a_wide_format_is_refused_before_it_makes_its_text(template: str) -> None:
+    with pytest.raises(PromptError, match="the format is too wide"):
+        said(template)
+
+
 def test_a_long_message_is_sent_up_to_the_limit() -> None:
     assert len(said("{{ text }}", text="x" * LONGEST_MESSAGE)) == LONGEST_MESSAGE
     with pytest.raises(PromptError, match="grows past 1000000 characters"):
