@@ -16,6 +16,7 @@ STORE_PASSWORD = "canary-store-password-31f0"
 DAGSTER_PASSWORD = "canary-dagster-password-58c2"
 WRONG_PASSWORD = "canary-wrong-password-9d47"
 ADDRESS_PASSWORD = "canary-address-password-c0de"
+HEARTBEAT_TOKEN = "canary-heartbeat-token-8293"
 KEYS: Mapping[str, str] = {
     "ORDERS_KEY": "canary-suite-key-77aa",  # the variable that a suite names
     "OPENAI_API_KEY": "sk-canary-openai-key-1b2c",
@@ -25,7 +26,7 @@ KEYS: Mapping[str, str] = {
     "EVALOPS_RESEND_API_KEY": "re_canary-resend-key-5f60",
     "RESEND_API_KEY": "re_canary-other-resend-key-6071",
 }
-CANARIES = (STORE_PASSWORD, DAGSTER_PASSWORD, WRONG_PASSWORD, ADDRESS_PASSWORD, *KEYS.values())
+CANARIES = (STORE_PASSWORD, DAGSTER_PASSWORD, WRONG_PASSWORD, ADDRESS_PASSWORD, HEARTBEAT_TOKEN, *KEYS.values())
 
 
 def found(places: Mapping[str, str]) -> list[str]:

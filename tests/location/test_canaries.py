@@ -29,6 +29,7 @@ from tests.cli.calling import Evalops, caller
 from tests.location.canaries import (
     ADDRESS_PASSWORD,
     DAGSTER_PASSWORD,
+    HEARTBEAT_TOKEN,
     KEYS,
     STORE_PASSWORD,
     WRONG_PASSWORD,
@@ -69,7 +70,12 @@ COMMANDS = (
     "traces list",
     "drift",
     "db current",
+    "db check",
     "baseline list",
+    "doctor",
+    "doctor --json",
+    "metrics",
+    "purge --older-than 90d",
 )
 
 
@@ -122,6 +128,8 @@ def planted(
         **environment(SecretStr(roles[STORE]), tmp_path / "home", suites, mock_openai.base_url),
         **KEYS,
         "EVALOPS_DAGSTER_DATABASE_URL": roles[DAGSTER],
+        "EVALOPS_LOCK_DATABASE_URL": roles[STORE],
+        "EVALOPS_HEARTBEAT_URL": f"http://127.0.0.1:9/ping/{HEARTBEAT_TOKEN}",
         "EVALOPS_MODEL": "mock-model",
         "EVALOPS_MODEL_BASE_URL": mock_openai.base_url,
         "EVALOPS_EMBEDDING_MODEL": "mock-embeddings",
@@ -234,6 +242,7 @@ def _alert(instance: dg.DagsterInstance, store: Engine, resend: MockResend) -> d
     said["tick of refused mails"] = tick("alert_delivery_sensor")
     said["tick of mails"] = tick("alert_delivery_sensor")
     assert resend.mails()
+    said["tick of the heartbeat"] = tick("heartbeat_sensor")
     return said
 
 
@@ -262,7 +271,9 @@ def _wrong_password(environment: pytest.MonkeyPatch, url: str, home: Path, evalo
     suites = load_suites(load_settings().suites)
     wrong = make_url(url).set(password=WRONG_PASSWORD).render_as_string(hide_password=False)
     environment.setenv("EVALOPS_DATABASE_URL", wrong)
-    commands("wrong password", "trend", "run --feature orders", "db current", "db upgrade", "report", "alerts list")
+    commands(
+        "wrong password", "trend", "run --feature orders", "db current", "db upgrade", "report", "alerts list", "doctor"
+    )
     repository = build_definitions(suites=suites, since=START).get_repository_def()
     with dg.DagsterInstance.from_config(str(home)) as instance:
         job = build_definitions(suites=suites, since=START).resolve_job_def("eval_daily")
