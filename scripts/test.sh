@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
-waiting="tests/acceptance tests/deploy tests/location tests/cli tests/wiring"
+waiting="tests/acceptance tests/location"
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 # shellcheck disable=SC2086  # a list of folders
