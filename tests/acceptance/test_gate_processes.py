@@ -105,11 +105,16 @@ def test_a_run_struck_at_any_moment_leaves_the_way_free_and_the_next_goes_on_wit
         for run, (phase, how) in zip(runs, moments, strict=False):
             answered, judged = site.stored("struck")
 
-            def there(phase: str = phase, answered: set[str] = answered, judged: set[str] = judged) -> bool:
+            def there(
+                run: str = run, phase: str = phase, answered: set[str] = answered, judged: set[str] = judged
+            ) -> bool:
                 now = site.stored("struck")
                 if phase == "committing":
                     return commits.is_awaited()
-                return len(now[phase == "judging"]) > len((answered, judged)[phase == "judging"])
+                some, before = now[phase == "judging"], (answered, judged)[phase == "judging"]
+                # on a busy machine the run before may have got through with it, before it was struck
+                done = len(some) >= CASES and deployment.status(run) is dg.DagsterRunStatus.STARTED
+                return len(some) > len(before) or done
 
             awaited(there, f"{run} to be {phase}: {deployment.status(run)}")
             seen = len(mock_openai.requests())
