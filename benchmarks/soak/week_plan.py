@@ -6,7 +6,7 @@ What belongs here: the plan, as values. What does not: carrying it out (week, st
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from benchmarks.soak.features import ORDERS, RETURNS
 
@@ -23,19 +23,9 @@ Strike = Literal[
     "web server while a run goes on",
     "daemons and code servers after a score has changed",
 ]
-STARTS: tuple[Start, ...] = ("together", "one late", "other late", "one after", "other after")
+STARTS: tuple[Start, ...] = get_args(Start)
 AFTER: Strike = "daemons and code servers after a score has changed"
-STRIKES: tuple[Strike, ...] = (
-    "worker while answering",
-    "worker while judging",
-    "worker while committing",
-    "worker and code server while answering",
-    "code server alone while answering",
-    "everything of one deployment while judging",
-    "daemon with its run queued",
-    "daemon amid its tick",
-    "web server while a run goes on",
-)
+STRIKES: tuple[Strike, ...] = tuple(strike for strike in get_args(Strike) if strike != AFTER)
 _TIMES = 2  # each strike of a long enough week
 _FALLS: tuple[tuple[float, float, frozenset[str]], ...] = (
     (0.2, 0.26, frozenset({ORDERS})),

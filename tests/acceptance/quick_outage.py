@@ -15,15 +15,11 @@ from evalops_core.settings import load_settings
 from evalops_core.wiring import installed_since, read_suites
 from evalops_dagster.definitions import build_definitions
 from evalops_dagster.sensors import gate_reaper
-from tests.acceptance.quick_alerts import LEASE
+from tests.acceptance.quick_alerts import LEASE, soon
 
 MODULE = "tests.acceptance.quick_outage"
 
 utils.retry_pg_connection_fn.__defaults__ = (1, 0.2)  # the first tells how often, in the place of 5 times in 12 s
-
-
-def _soon(_least: float, _most: float) -> float:
-    return 1.0
 
 
 @dg.definitions
@@ -34,5 +30,5 @@ def defs() -> dg.Definitions:
         since=installed_since(settings),
         reaper=gate_reaper(grace=timedelta(seconds=5), every_s=1),
         sensors_every_s=1,
-        hand_over=partial(deliver, lease=LEASE, jitter=_soon),
+        hand_over=partial(deliver, lease=LEASE, jitter=soon),
     )
