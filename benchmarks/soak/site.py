@@ -168,16 +168,6 @@ class Full:
         if WEB not in there:
             self.start_web_server()
 
-    @contextmanager
-    def delayed(self) -> Generator[None]:
-        """Its daemon stands still meanwhile."""
-        daemon = self.deployment.processes["daemon"]
-        daemon.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            daemon.send_signal(signal.SIGCONT)
-
 
 @contextmanager
 def full_deployment(folder: Path, server: SecretStr, environment: Mapping[str, str], now: datetime) -> Generator[Full]:

@@ -112,7 +112,7 @@ def _begin(stage: Stage, clock: SharedClock, hour: Hour, window: Window) -> Stru
             struck = strike(stage, what, window.key) if what is not None else Struck()
         _await_ticks(window, *stage.both)
         return struck
-    with late.delayed():
+    with late.deployment.delayed():
         clock.set(now)
         _await_ticks(window, punctual)
         if hour.start.endswith("after"):

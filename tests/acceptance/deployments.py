@@ -103,6 +103,16 @@ class Deployment:
         """With the process of the run that it works on, as when its machine goes down."""
         self._kill(name)
 
+    @contextmanager
+    def delayed(self) -> Generator[None]:
+        """The daemon stands still meanwhile."""
+        daemon = self.processes["daemon"]
+        daemon.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            daemon.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         for name in list(self.processes):
             self._kill(name)

@@ -6,7 +6,6 @@ reaper (test_gate_processes), a tick's decision (tests/location).
 Daemons, code servers and run workers are processes of their own; the time of day is the test's (`clocked`).
 """
 
-import signal
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -73,16 +72,6 @@ class Scheduled:
         said = [self.deployment.said(run.run_id) for run in instance.get_runs(dg.RunsFilter(statuses=UNSUCCESSFUL))]
         assert not said, "\n".join([*said, self.deployment.log("daemon")])
         return instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)) == 0
-
-    @contextmanager
-    def delayed(self) -> Generator[None]:
-        """Its daemon stands still meanwhile."""
-        daemon = self.deployment.processes["daemon"]
-        daemon.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            daemon.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -165,7 +154,7 @@ def test_two_deployments_on_schedule_evaluate_each_feature_and_window_exactly_on
 
 def one_is_late(clock: SharedClock, window: Window, gate: Gate, punctual: Scheduled, late: Scheduled) -> None:
     """The late one's daemon stands still until the punctual one's run holds the gate, which it does not let go of."""
-    with late.delayed():
+    with late.deployment.delayed():
         tick(clock, window.start, punctual)
         awaited(gate.holder, f"a run of window {window.key} to take the gate")
         clock.set(window.start + HOUR)
